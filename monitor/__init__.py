@@ -1,0 +1,27 @@
+"""openrouter-monitor: a stolen API key is stopped in minutes, a healthy key never.
+
+Data flows one way: collect -> store -> features -> detect -> decide -> respond and notify -> report.
+
+    cli/            one function a command: parse, build, call, print
+    demo/           the fake OpenRouter and Slack on loopback, and their seeded traffic
+    service.py      APScheduler jobs, signals, readiness and watchdog; no business rule
+    wiring.py       config -> concrete parts; the only file that names concrete classes, clock and seed
+    jobs.py         watch, backfill, train, digest, deliver: the pipeline, top to bottom
+    backtest.py     recorded usage through the same pipeline; acts on nothing
+    pipeline.py     usage in, judgement out: features, detect and decide for one moment
+    collect/        inventory, counters and usage of keys, with what is known and unknown
+    store/          the embedded store: usage, keys, incidents, journal, outbox, state
+    features/       per-key state and the features computed from it
+    detect/         isolation forest, calibration, hard rules, the artifact
+    decide/         findings -> incidents -> verdicts, behind fuses
+    respond/        disable and restore a key, journalled and read back
+    notify/         messages, their wording and their delivery
+    report/         the digest
+    openrouter/     the HTTP client and the typed wire format of the management API
+    config.py       TOML -> frozen settings; every default and every check
+    frames.py       column schemas of all frames, and check()
+    domain.py       frozen values every stage speaks in
+    errors.py       the exception tree
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,295 @@
+"""TOML -> frozen settings: every default and every check in one place.
+
+Order of precedence: environment `MONITOR__SECTION__KEY`, then the TOML file, then the default here. Secrets never come
+from the file: they come from `$CREDENTIALS_DIRECTORY/<name>`, the usual environment variables, or a file of mode 0600
+named by `*_file`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import durationpy
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+
+from monitor.domain import Severity
+
+
+def _duration(value: Any) -> Any:
+    """ "90s", "5m", "36h", "14d", "2w" (and sums, "1h30m") as a timedelta; a bare number is refused as ambiguous."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('a duration is text with a unit, for example "90s", "5m", "36h" or "14d"')
+    try:
+        return durationpy.from_str(value)
+    except (durationpy.DurationError, ValueError) as error:
+        raise ValueError('not a duration; write for example "90s", "5m", "36h" or "14d"') from error
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return value
+
+
+def _severity(value: Any) -> Any:
+    if isinstance(value, str) and value.upper() in Severity.__members__:
+        return Severity[value.upper()]
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Dollars = Annotated[float, Field(ge=0.0)]
+SeverityName = Annotated[Severity, BeforeValidator(_severity)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class OpenRouter(Section):
+    """The account that is watched."""
+
+    base_url: str = Field("https://openrouter.ai/api/v1", description="address of the management API")
+    management_key_file: Path | None = Field(None, description="file (mode 0600) that holds the management key")
+    request_timeout: Duration = Field(timedelta(seconds=30), description="total time one request may take")
+    max_response_mb: int = Field(64, ge=1, description="answers larger than this are refused")
+    analytics_per_minute: int = Field(48, ge=1, le=64, description="our share of the 64 analytics requests a minute")
+    concurrency: int = Field(8, ge=1, le=32, description="requests under way at once")
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+            raise ValueError("must be https:// (http:// only to this machine)")
+        return value.rstrip("/")
+
+
+class Slack(Section):
+    """Where alerts go."""
+
+    base_url: str = Field("https://slack.com/api/", description="address of Slack's Web API")
+    bot_token_file: Path | None = Field(None, description="file (mode 0600) that holds the bot token")
+    default_channel: str = Field(
+        "", description="channel for keys no route matches, and for the monitor's own troubles"
+    )
+    enabled: bool = Field(True, description="false: messages are kept in the store and shown by `incidents`")
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+            raise ValueError("must be https:// (http:// only to this machine)")
+        return value.rstrip("/") + "/"
+
+
+class Store(Section):
+    """What is remembered, and for how long."""
+
+    url: str = Field("", description="SQLAlchemy address; empty: sqlite file monitor.db in the state directory")
+    state_dir: Path = Field(
+        Path("state"), description="directory for store, checkpoints and lock (systemd: $STATE_DIRECTORY)"
+    )
+    keep_fine: Duration = Field(timedelta(days=14), description="how long ten-minute usage is kept")
+    keep_hourly: Duration = Field(timedelta(days=400), description="how long hourly usage is kept")
+    keep_incidents: Duration = Field(timedelta(days=730), description="how long resolved incidents are kept")
+    backup_every: Duration = Field(timedelta(days=1), description="how often a backup is written to state_dir/backups")
+    keep_backups: int = Field(7, ge=0, description="backups kept; 0 writes none")
+
+
+class Schedule(Section):
+    """How often things happen."""
+
+    keys_every: Duration = Field(timedelta(minutes=1), description="inventory and counters: the fast lane")
+    usage_every: Duration = Field(timedelta(minutes=5), description="usage by model, provider, country and app")
+    settle_every: Duration = Field(timedelta(hours=1), description="re-reading of hours whose data may still change")
+    train_every: Duration = Field(timedelta(days=1), description="refit of the detector on the fleet's own history")
+    digest_cron: str = Field(
+        "0 9 * * mon", description="when the weekly digest is sent (cron fields, in digest.timezone)"
+    )
+
+    @field_validator("keys_every", "usage_every", "settle_every", "train_every")
+    @classmethod
+    def _positive(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            raise ValueError("must be at least 1s")
+        return value
+
+    @field_validator("digest_cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if len(value.split()) != 5:
+            raise ValueError("needs five fields: minute hour day-of-month month day-of-week")
+        return value
+
+
+class Collect(Section):
+    """What is read from the source."""
+
+    history: Duration = Field(
+        timedelta(days=31), description="how much history is read on the first start (at most 31d)"
+    )
+    overlap: Duration = Field(timedelta(minutes=30), description="how far each usage poll reads back (at most 3h)")
+    settle_after: Duration = Field(timedelta(hours=6), description="age at which an hour is taken as final")
+    max_data_age: Duration = Field(timedelta(minutes=30), description="older usage is stale: no automatic action on it")
+    drilldown_keys: int = Field(20, ge=0, description="keys per poll whose counter burst is looked into at once")
+
+    @field_validator("history")
+    @classmethod
+    def _a_month(cls, value: timedelta) -> timedelta:
+        if not timedelta(days=1) <= value <= timedelta(days=31):
+            raise ValueError("must be between 1d and 31d (the analytics API serves 31 days)")
+        return value
+
+    @field_validator("overlap")
+    @classmethod
+    def _three_hours(cls, value: timedelta) -> timedelta:
+        if not timedelta(minutes=10) <= value <= timedelta(hours=3):
+            raise ValueError("must be between 10m and 3h (minute data comes in windows of at most 3 hours)")
+        return value
+
+
+class HardRule(Section):
+    """A rule that needs no history. All conditions given must hold."""
+
+    name: str = Field(description="what the alert calls it")
+    key_name: Pattern = Field(".*", description="regular expression searched in the key's name")
+    max_usd_per_hour: Dollars | None = Field(None, description="spend of one key in the trailing hour above this")
+    models: tuple[Pattern, ...] = Field((), description="regular expressions of models that must never be used")
+    countries: tuple[str, ...] = Field((), description="countries (ISO 3166 alpha-2) that must never be seen")
+    severity: SeverityName = Field(Severity.CRITICAL, description="notice, warning or critical")
+    disable: bool = Field(False, description="true: crossing this rule is enough to disable the key in enforce mode")
+
+
+class Detection(Section):
+    """What counts as unusual."""
+
+    max_false_alerts_per_week: float = Field(
+        5.0, gt=0, description="the alert budget for the whole fleet; sets the threshold"
+    )
+    half_life: Duration = Field(timedelta(days=7), description="how fast habits fade")
+    quarantine: Duration = Field(timedelta(hours=18), description="usage younger than this teaches nothing")
+    grace_period: Duration = Field(
+        timedelta(hours=24), description="a key with less usage history is judged by its peers"
+    )
+    min_usd_per_hour: Dollars = Field(0.5, description="novel spend below this never alerts")
+    limit_nearly_used: Fraction = Field(
+        0.9, description="share of a key's limit at which its owner is told; 1 turns it off"
+    )
+    artifact: Path | None = Field(None, description="detector to use instead of the one trained here")
+    shadow: bool = Field(False, description="true: the detector's findings are recorded but neither page nor act")
+    rules: tuple[HardRule, ...] = Field((), description="hard rules beside the detector")
+
+
+class Response(Section):
+    """What is done about a stolen key."""
+
+    mode: Literal["observe", "dry-run", "enforce"] = Field(
+        "observe", description="observe (alert only), dry-run (say what would be done) or enforce (do it)"
+    )
+    min_usd_per_hour: Dollars = Field(
+        2.0, description="dollars an hour of unusual spend below which no key is disabled"
+    )
+    max_per_hour: int = Field(3, ge=0, description="automatic disables in any hour; over it, people are called")
+    max_per_day: int = Field(10, ge=0, description="automatic disables in any 24 hours")
+    max_share_of_keys: Fraction = Field(
+        0.05, description="share of live keys automatically disabled in 24 hours (always at least one)"
+    )
+    correlated_keys: int = Field(
+        5, ge=2, description="this many keys turning unusual together are one platform event: nothing automatic"
+    )
+    protected_keys: tuple[Pattern, ...] = Field(
+        (), description="regular expressions of names (or hashes) of keys never disabled automatically"
+    )
+    cooldown: Duration = Field(
+        timedelta(hours=24), description="after a restore, a key is not automatically disabled for this long"
+    )
+    intent_ttl: Duration = Field(
+        timedelta(minutes=10), description="an intent older than this is judged anew, not carried out"
+    )
+    kill_switch: Path | None = Field(
+        None, description="while this file exists nothing automatic happens (default: state_dir/STOP)"
+    )
+    people_within: Duration = Field(
+        timedelta(hours=8), description="until when a person is assumed to look; bounds dollars at risk"
+    )
+
+
+class Incidents(Section):
+    """How findings become incidents."""
+
+    resolve_after: Duration = Field(
+        timedelta(hours=6), description="an incident without findings for this long is resolved"
+    )
+
+
+class Route(Section):
+    """Where messages about some keys go; the first route that matches wins."""
+
+    channel: str = Field(description="Slack channel id or name")
+    key_name: Pattern = Field(".*", description="regular expression searched in the key's name")
+    workspace: str | None = Field(None, description="workspace name or id")
+    creator: str | None = Field(None, description="creator's user id at OpenRouter")
+    owner: str = Field("", description="what the digest calls the team (default: the channel)")
+
+
+class Digest(Section):
+    """The weekly digest."""
+
+    timezone: str = Field("UTC", description="time zone of schedule.digest_cron and of the digest's dates")
+    channel: str = Field("", description="where it goes (default: slack.default_channel)")
+    top: int = Field(10, ge=1, le=100, description="rows per table")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError('not a time zone; write for example "Europe/Berlin"')
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return ZoneInfo(self.timezone)
+
+
+class Log(Section):
+    """Logging to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    format: Literal["text", "json"] = Field("text", description="text or json (one object a line)")
+
+
+class Secrets(Section):
+    """Credentials, from environment or files only; their types hide them."""
+
+    management_key: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+
+
+class Settings(Section):
+    """All settings, checked."""
+
+    openrouter: OpenRouter = Field(default_factory=OpenRouter)
+    slack: Slack = Field(default_factory=Slack)
+    store: Store = Field(default_factory=Store)
+    schedule: Schedule = Field(default_factory=Schedule)
+    collect: Collect = Field(default_factory=Collect)
+    detection: Detection = Field(default_factory=Detection)
+    response: Response = Field(default_factory=Response)
+    incidents: Incidents = Field(default_factory=Incidents)
+    routes: tuple[Route, ...] = Field((), description="where messages go, first match wins")
+    digest: Digest = Field(default_factory=Digest)
+    log: Log = Field(default_factory=Log)
+    secrets: Secrets = Field(default_factory=Secrets, exclude=True, repr=False)
