@@ -1,9 +1,4 @@
-"""TOML -> frozen settings: every default and every check in one place.
-
-Order of precedence: environment `MONITOR__SECTION__KEY`, then the TOML file, then the default here. Secrets never come
-from the file: they come from `$CREDENTIALS_DIRECTORY/<name>`, the usual environment variables, or a file of mode 0600
-named by `*_file`.
-"""
+"""The settings: every default and every check in one place, frozen. `configfile.load` reads them."""
 
 from __future__ import annotations
 
@@ -55,13 +50,16 @@ SeverityName = Annotated[Severity, BeforeValidator(_severity)]
 class Section(BaseModel):
     """A table of the TOML file: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class OpenRouter(Section):
     """The account that is watched."""
 
     base_url: str = Field("https://openrouter.ai/api/v1", description="address of the management API")
+    management_key: SecretStr | None = Field(
+        None, description="the management key; never in this file: OPENROUTER_MANAGEMENT_KEY or a credentials file"
+    )
     management_key_file: Path | None = Field(None, description="file (mode 0600) that holds the management key")
     request_timeout: Duration = Field(timedelta(seconds=30), description="total time one request may take")
     max_response_mb: int = Field(64, ge=1, description="answers larger than this are refused")
@@ -80,6 +78,9 @@ class Slack(Section):
     """Where alerts go."""
 
     base_url: str = Field("https://slack.com/api/", description="address of Slack's Web API")
+    bot_token: SecretStr | None = Field(
+        None, description="the bot token; never in this file: SLACK_BOT_TOKEN or a credentials file"
+    )
     bot_token_file: Path | None = Field(None, description="file (mode 0600) that holds the bot token")
     default_channel: str = Field(
         "", description="channel for keys no route matches, and for the monitor's own troubles"
@@ -271,13 +272,6 @@ class Log(Section):
     format: Literal["text", "json"] = Field("text", description="text or json (one object a line)")
 
 
-class Secrets(Section):
-    """Credentials, from environment or files only; their types hide them."""
-
-    management_key: SecretStr | None = None
-    slack_bot_token: SecretStr | None = None
-
-
 class Settings(Section):
     """All settings, checked."""
 
@@ -292,4 +286,3 @@ class Settings(Section):
     routes: tuple[Route, ...] = Field((), description="where messages go, first match wins")
     digest: Digest = Field(default_factory=Digest)
     log: Log = Field(default_factory=Log)
-    secrets: Secrets = Field(default_factory=Secrets, exclude=True, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pandas as pd
@@ -31,6 +31,11 @@ class UsageBatch:
 
 class Source(Protocol):
     """An account at a key issuer. Every method raises `SourceError`; times are aware UTC, windows half-open."""
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the source's clock is ahead of ours; windows follow the source's time."""
+        ...
 
     async def inventory(self, known: Collection[str]) -> Inventory:
         """Every key of every workspace, disabled ones included; each hash of `known` that is not listed is confirmed."""
