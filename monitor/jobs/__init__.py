@@ -1,0 +1,11 @@
+"""What the service does, one module a job; none holds a business rule.
+
+watch      read keys and usage, judge, alert, act: every `schedule.keys_every`
+backfill   31 days of history on the first start, newest first, resumable
+warmup     state of the fleet from checkpoint and store, on start
+train      refit the detector on the store's own history
+deliver    empty the outbox
+digest     the weekly report
+upkeep     retention, vacuum, backup, checkpoint
+manual     restore and revoke by a person
+"""

@@ -1,0 +1,42 @@
+"""The concrete parts, as the jobs see them: made by `wiring`, faked by tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from monitor.collect.base import Source
+from monitor.config import Settings
+from monitor.domain import Clock, LaneHealth, Verb
+from monitor.notify.base import Notifier
+from monitor.pipeline import Pipeline
+from monitor.respond.base import KeyControl, Responder
+from monitor.store.base import Store
+
+
+@dataclass(slots=True)
+class App:
+    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock)."""
+
+    settings: Settings
+    clock: Clock
+    state_dir: Path
+    store: Store
+    source: Source
+    control: KeyControl
+    responders: Mapping[Verb, Responder]
+    notifier: Notifier
+    pipeline: Pipeline
+    seed: int = 0
+    lanes: dict[str, LaneHealth] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        """The source's time: our clock corrected by the skew seen in its answers."""
+        return self.clock.now() + self.source.skew
+
+    @property
+    def kill_switch(self) -> Path:
+        """While this file exists nothing automatic happens."""
+        return self.settings.response.kill_switch or self.state_dir / "STOP"
