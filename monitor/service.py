@@ -97,8 +97,9 @@ class Service:
             await self._guard(scheduler)
         finally:
             self._notify.send(STOPPING="1")
-            scheduler.shutdown(wait=False)
+            scheduler.pause()  # shutdown() would cancel what is under way
             await self._drain()
+            scheduler.shutdown(wait=False)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
