@@ -96,6 +96,7 @@ class Reason(enum.StrEnum):
     ACTION_PENDING = "action_pending"
     KEY_GONE = "key_gone"
     FALSE_ALARM = "false_alarm"
+    REQUESTED = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +317,9 @@ class MessageKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people must be told; the notify stage gives it words. `detail` is for kinds without an incident."""
+    """Something people must be told; the notify stage gives it words. `detail` is for kinds without an incident.
+
+    `incidents` are those that one notice tells of together (a crowd of keys, a blown fuse), most dollars at risk first."""
 
     kind: MessageKind
     at: datetime
@@ -324,6 +327,7 @@ class Notice:
     action: Action | None = None
     verdict: Verdict | None = None
     detail: str = ""
+    incidents: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The exception tree. The leaf decides what the caller does.
 
 MonitorError
-├── ConfigError              a setting is wrong: exit 2 (the service: exit 78, no restart loop)
+├── ConfigError              a setting is wrong: exit 2 (the unit does not restart on it)
 ├── AlreadyRunning           another instance holds the state directory
 ├── SourceError              usage or keys could not be read
 │   ├── RateLimited          wait `retry_after`
@@ -16,6 +16,8 @@ MonitorError
 │   └── StoreTooNew          written by a newer version
 ├── ArtifactError            a trained artifact is missing, altered or does not fit
 ├── DeliveryError            a message was not delivered (`permanent`, `retry_after`, `is_outcome_unknown`)
+│   ├── ChannelRefused       this channel cannot be used (unknown, archived, not a member): use another
+│   └── SinkUnauthorized     the notifier's credentials or scopes are refused: keep every message, call a person
 └── ActionFailed             a key could not be changed as intended (`permanent`, `is_outcome_unknown`)
 """
 
@@ -105,6 +107,20 @@ class DeliveryError(MonitorError):
         self.permanent = permanent
         self.retry_after = retry_after
         self.is_outcome_unknown = is_outcome_unknown
+
+
+class ChannelRefused(DeliveryError):
+    """The sink works, but not this channel or thread: the message can go to another one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class SinkUnauthorized(DeliveryError):
+    """The sink refuses our credentials or scopes: no message can be delivered until a person mends that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
 
 
 class ActionFailed(MonitorError):

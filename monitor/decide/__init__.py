@@ -1,1 +1,45 @@
+"""Findings -> incidents -> verdicts, behind fuses. Pure: values and `now` in, a `Plan` out.
 
+incidents.py   what belongs together, how an incident grows, when it is over
+money.py       dollars unusual an hour, spent since onset, at risk
+policy.py      what the evidence asks for
+crowd.py       many keys turning unusual together
+guardrails.py  the fuses: why a wanted disable is not done
+verdicts.py    who passes; the enumerated why of everything else
+notices.py     what people are told, once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from monitor.config import Settings
+from monitor.decide import crowd, incidents, notices, policy, verdicts
+from monitor.decide.context import Context
+from monitor.decide.guardrails import AUTOMATIC
+from monitor.domain import Finding, Plan
+
+__all__ = ["AUTOMATIC", "Context", "decide"]
+
+
+def decide(findings: Sequence[Finding], context: Context, settings: Settings, now: datetime) -> Plan:
+    """What should be done about these findings at `now`; nothing in the plan has happened yet.
+
+    The order of findings does not matter, and deciding again on a context that holds this plan adds nothing. A verdict
+    is in the plan only when it differs from the last one of its incident. Fewer facts in `context` mean less action."""
+    shadow = [finding for finding in findings if finding.is_shadow]
+    live = [finding for finding in findings if not finding.is_shadow]
+    changes, resolved = incidents.taken_in(live, context, settings, now)
+    together = crowd.gathered(
+        changes, context.incidents, context.verdicts, n_together=settings.response.correlated_keys, now=now
+    )
+    wishes = [policy.wished(change, context.keys.get(change.incident.key_hash), settings, now) for change in changes]
+    judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
+    return Plan(
+        at=now,
+        incidents=(*(change.incident for change in changes if change.has_changed), *resolved),
+        actions=actions,
+        notices=notices.told(changes, resolved, judged, context, now, crowd=together),
+        verdicts=verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
+    )

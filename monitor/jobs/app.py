@@ -40,3 +40,22 @@ class App:
     def kill_switch(self) -> Path:
         """While this file exists nothing automatic happens."""
         return self.settings.response.kill_switch or self.state_dir / "STOP"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClock:
+    """The source's time as a Clock: intents expire by it."""
+
+    app: App
+
+    def now(self) -> datetime:
+        """The source's time."""
+        return self.app.now()
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return self.app.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        await self.app.clock.sleep(seconds)

@@ -19,9 +19,9 @@ class Notifier(Protocol):
         """Delivers one message, in the thread of an earlier one if given. Raises DeliveryError."""
         ...
 
-    async def find(self, message: Message) -> Receipt | None:
-        """Looks whether this message (by message_id) already arrived; None if surely not. Raises DeliveryError where the
-        sink cannot tell."""
+    async def find(self, message: Message, *, thread: Receipt | None = None) -> Receipt | None:
+        """Looks whether this message (by message_id) already arrived, also in that thread if given; None if surely not.
+        Raises DeliveryError where the sink cannot tell: `permanent` if it never will."""
         ...
 
     async def check(self, channel: str) -> tuple[str, ...]:

@@ -1,0 +1,135 @@
+"""What the commands share: settings, store, finding a key, tables and JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.errors import ConfigError, MonitorError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+    from monitor.domain import ApiKey
+    from monitor.store.base import Store
+
+DEFAULT_CONFIG = Path("config.toml")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --config and hands the loaded settings in as the first argument; logging is set up."""
+
+    @click.option("--config", "-c", "path", type=click.Path(dir_okay=False, path_type=Path), help="Settings (TOML).")
+    @click.pass_context
+    @functools.wraps(function)
+    def wrapped(ctx: click.Context, /, *args: Any, path: Path | None, **kwargs: Any) -> Any:
+        from monitor import configfile, logs
+
+        chosen = path or ctx.obj or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+        settings = configfile.load(chosen, os.environ)
+        logs.set_up(settings.log)
+        return function(settings, *args, **kwargs)
+
+    return wrapped
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Store]:
+    """The store, read-only: works while the service writes."""
+    from monitor.wiring import open_store
+
+    store = open_store(settings, read_only=True)
+    try:
+        yield store
+    finally:
+        store.maintenance.close()
+
+
+def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:
+    """The one key whose hash begins with `text` (six digits or more), or whose name or label is `text`.
+
+    Raises MonitorError that lists the candidates where several match: nothing is ever done to a guessed key."""
+    by_hash = [key for key in keys if len(text) >= 6 and key.key_hash.startswith(text.lower())]
+    found = by_hash or [key for key in keys if text in {key.key_name, key.label}]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise MonitorError(f"no key has the name, label or hash {text!r}; `openrouter-monitor keys` lists them")
+    names = ", ".join(f"{key.key_hash[:12]} ({clean(key.key_name)}, {clean(key.label)})" for key in found[:10])
+    raise MonitorError(f"{len(found)} keys match {text!r}: {names}; name one by its hash")
+
+
+def clean(text: str) -> str:
+    """Text from outside, safe for a terminal: control and direction characters dropped, at most 150 characters."""
+    kept = "".join(char for char in text if char.isprintable() and char not in "\u202a\u202b\u202c\u202d\u202e")
+    return kept if len(kept) <= 150 else kept[:149] + "…"
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+) -> None:
+    """A readable table on standard output; plain text where that is no terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(str(cell))) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def print_json(document: object) -> None:
+    """The document as JSON on standard output."""
+    click.echo(json.dumps(document, indent=2, default=_plain, ensure_ascii=True))
+
+
+def _plain(value: object) -> object:
+    import dataclasses
+    import enum
+
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, enum.Enum):
+        return value.name.lower() if isinstance(value.value, int) else value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def usd(nusd: int | float | None) -> str:
+    """Nano-dollars for people."""
+    if nusd is None:
+        return "?"
+    dollars = nusd / 1e9
+    return f"${dollars:,.4f}" if 0 < abs(dollars) < 0.1 else f"${dollars:,.2f}"
+
+
+def ago(then: datetime | None, now: datetime) -> str:
+    """How long ago, for people."""
+    if then is None:
+        return "never"
+    seconds = int((now - then).total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def need(value: str, place: str, remedy: str) -> str:
+    """The value, or a ConfigError that names what is missing."""
+    if not value:
+        raise ConfigError(place, "is not set", remedy=remedy)
+    return value

@@ -1,0 +1,283 @@
+"""Commands that only look: status, keys, incidents, explain. They work while the service runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.common import ago, find_key, json_option, print_json, print_table, reading, usd, with_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from monitor.config import Settings
+    from monitor.domain import ApiKey, Finding, Incident
+    from monitor.store.base import Store
+
+
+@click.command()
+@json_option
+@with_settings
+def status(settings: Settings, *, as_json: bool) -> None:
+    """How the monitor and its data are doing: what the planner chose, how old each kind of data is, what is in trouble."""
+    from monitor.store.base import Delivery
+    from monitor.wiring import SystemClock
+
+    now = SystemClock().now()
+    with reading(settings) as store:
+        facts = dict(store.state.get("status") or {})
+        backfill = store.state.get("backfill") or {}
+        waiting = len(store.outbox.entries(states={Delivery.WAITING, Delivery.SENDING, Delivery.UNKNOWN}))
+        dead = len(store.outbox.entries(states={Delivery.DEAD}))
+        keys = store.keys.keys()
+    facts |= {"backfill": dict(backfill), "outbox": {"waiting": waiting, "given_up": dead}}
+    if as_json:
+        print_json(facts)
+        return
+    if "at" not in facts:
+        click.echo("No watch cycle has completed yet: start the service, or run `openrouter-monitor once`.")
+        return
+    _print_status(facts, n_keys=len(keys), now=now)
+
+
+def _print_status(facts: Mapping[str, Any], *, n_keys: int, now: datetime) -> None:
+    at = datetime.fromisoformat(str(facts["at"]))
+    late = now - at > timedelta(minutes=10)
+    click.echo(
+        f"last cycle   {ago(at, now)}{'  ** LATE: is the service running? **' if late else ''}, {facts['n_cycles']} since start"
+    )
+    click.echo(f"response     {facts['mode']}{'; KILL SWITCH ON' if facts.get('kill_switch') else ''}")
+    click.echo(f"keys         {n_keys}")
+    click.echo(f"detector     {facts.get('detector', 'none yet: hard rules only')}")
+    click.echo(f"clock skew   {facts.get('skew_s', 0):.0f} s")
+    backfill = facts["backfill"]
+    if backfill:
+        click.echo(f"backfill     {backfill.get('done')} of {backfill.get('total')} windows")
+    click.echo(f"outbox       {facts['outbox']['waiting']} waiting, {facts['outbox']['given_up']} given up")
+    rows = [
+        (
+            lane["lane"],
+            _when(lane["last_ok_at"], now),
+            _when(lane["complete_until"], now),
+            lane["plan"],
+            lane["last_error"],
+        )
+        for lane in facts.get("lanes", ())
+    ]
+    print_table("", ("data", "last read", "complete until", "how", "last error"), rows)
+    for trouble in facts.get("troubles", ()):
+        click.echo(f"TROUBLE      {trouble}")
+
+
+def _when(text: str | None, now: datetime) -> str:
+    return ago(datetime.fromisoformat(text) if text else None, now)
+
+
+@click.command()
+@click.option("--all", "include_gone", is_flag=True, help="Include keys deleted at the issuer.")
+@json_option
+@with_settings
+def keys(settings: Settings, *, include_gone: bool, as_json: bool) -> None:
+    """The keys, what they spend, and their hygiene (no limit, no reset, shared name, stale, unowned)."""
+    from monitor.report import hygiene
+    from monitor.wiring import SystemClock
+
+    now = SystemClock().now()
+    with reading(settings) as store:
+        found = store.keys.keys(include_vanished=include_gone)
+        workspaces = store.keys.workspaces()
+        week = _spend_by_key(store, now - timedelta(days=7), now)
+        month = _spend_by_key(store, now - timedelta(days=30), now)
+    debts = hygiene.audit(found, month, now)
+    rows = [_key_row(key, week, debts, workspaces) for key in sorted(found, key=lambda key: -week.get(key.key_hash, 0))]
+    if as_json:
+        print_json([{**row, "key_hash": key_hash} for key_hash, row in rows])
+        return
+    print_table(
+        f"{len(found)} keys",
+        ("name", "hash", "workspace", "state", "limit", "7 days", "hygiene"),
+        [
+            (
+                row["name"],
+                key_hash[:12],
+                row["workspace"],
+                row["state"],
+                row["limit"],
+                usd(row["week_nusd"]),
+                row["hygiene"],
+            )
+            for key_hash, row in rows
+        ],
+        right=("limit", "7 days"),
+    )
+
+
+def _key_row(
+    key: ApiKey, week: Mapping[str, int], debts: Mapping[str, Sequence[str]], workspaces: Mapping[str, str]
+) -> tuple[str, dict[str, Any]]:
+    settings = key.settings
+    limit = "none" if settings.limit_usd is None else f"${settings.limit_usd:g}/{settings.limit_reset or 'once'}"
+    row = {
+        "name": key.key_name,
+        "label": key.label,
+        "workspace": workspaces.get(key.workspace_id or "", key.workspace_id or "default"),
+        "state": "disabled" if settings.is_disabled else "live",
+        "limit": limit,
+        "week_nusd": week.get(key.key_hash, 0),
+        "hygiene": ", ".join(debts.get(key.key_hash, ())) or "ok",
+    }
+    return key.key_hash, row
+
+
+def _spend_by_key(store: Store, since: datetime, until: datetime) -> dict[str, int]:
+    usage = store.usage.read_hourly(since, until)
+    catalog = store.keys.catalog
+    totals = usage.loc[usage["dimension"] == 0].groupby("key_no")["cost_nusd"].sum()
+    return {catalog.key_hash(int(no)): int(cost) for no, cost in totals.items()}  # type: ignore[arg-type]
+
+
+@click.command()
+@click.argument("incident_id", required=False)
+@click.option("--all", "include_resolved", is_flag=True, help="Include resolved incidents of the last 30 days.")
+@json_option
+@with_settings
+def incidents(settings: Settings, incident_id: str | None, *, include_resolved: bool, as_json: bool) -> None:
+    """Incidents, newest first; with an INCIDENT_ID, everything about one."""
+    from monitor.domain import IncidentState
+    from monitor.wiring import SystemClock
+
+    now = SystemClock().now()
+    with reading(settings) as store:
+        states = None if include_resolved or incident_id else {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}
+        found = store.ledger.incidents(states=states, since=now - timedelta(days=30) if include_resolved else None)
+        names = {key.key_hash: key.key_name for key in store.keys.keys(include_vanished=True)}
+        actions = store.ledger.actions() if incident_id else ()
+    if incident_id:
+        found = tuple(one for one in found if one.incident_id == incident_id)
+        if not found:
+            raise click.ClickException(
+                f"there is no incident {incident_id!r}; `openrouter-monitor incidents --all` lists them"
+            )
+    if as_json:
+        print_json(list(found))
+        return
+    if incident_id:
+        _print_incident(found[0], names)
+        for action in actions:
+            if action.incident_id == incident_id:
+                click.echo(
+                    f"  {action.intended_at:%Y-%m-%d %H:%M:%S} {action.verb.value}: {action.state.value}; {action.detail}"
+                )
+        return
+    rows = [
+        (
+            one.incident_id,
+            one.state.value,
+            one.severity.name.lower(),
+            names.get(one.key_hash, "?"),
+            one.key_hash[:12],
+            f"{one.onset_at:%m-%d %H:%M}",
+            usd(one.spent_nusd),
+            usd(one.per_hour_nusd),
+            usd(one.at_risk_nusd),
+        )
+        for one in found
+    ]
+    columns = ("incident", "state", "severity", "key", "hash", "since (UTC)", "spent", "per hour", "at risk")
+    print_table(f"{len(found)} incidents", columns, rows, right=("spent", "per hour", "at risk"))
+
+
+def _print_incident(incident: Incident, names: Mapping[str, str]) -> None:
+    from monitor.cli.common import clean
+
+    click.echo(f"{incident.incident_id}  {incident.state.value}, {incident.severity.name.lower()}")
+    click.echo(f"  key       {clean(names.get(incident.key_hash, '?'))} ({incident.key_hash})")
+    click.echo(
+        f"  since     {incident.onset_at:%Y-%m-%d %H:%M} UTC, last seen {incident.last_seen_at:%Y-%m-%d %H:%M} UTC"
+    )
+    click.echo(
+        f"  money     {usd(incident.spent_nusd)} above habit so far; {usd(incident.per_hour_nusd)}/h now, "
+        f"usual {usd(incident.expected_per_hour_nusd)}/h; at risk {usd(incident.at_risk_nusd)}"
+    )
+    for cause in incident.causes:
+        click.echo(f"  because   {clean(cause.sentence)}")
+
+
+@click.command()
+@click.argument("key")
+@click.option("--hours", default=24, show_default=True, help="How far back to show usage, findings and verdicts.")
+@json_option
+@with_settings
+def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
+    """Everything known about one KEY (name, label or hash): settings, usage, findings, and each decision with its reason."""
+    from monitor.wiring import SystemClock
+
+    now = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+    since = now - timedelta(hours=hours)
+    with reading(settings) as store:
+        found = find_key(store.keys.keys(include_vanished=True), key)
+        story = _story(store, found, since, now)
+    if as_json:
+        print_json(story)
+        return
+    _print_story(found, story)
+
+
+def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[str, Any]:
+    catalog = store.keys.catalog
+    key_no = catalog.known_key_no(key.key_hash)
+    usage = store.usage.read_hourly(since, now, key_nos=[key_no if key_no is not None else -2])
+    totals = usage.groupby(["dimension", "value_no"])[["n_requests", "cost_nusd"]].sum().reset_index()
+    used = [
+        {
+            "dimension": int(row[0]),
+            "value": catalog.value(int(row[1])),
+            "n_requests": int(row[2]),
+            "cost_nusd": int(row[3]),
+        }
+        for row in totals.sort_values("cost_nusd", ascending=False).itertuples(index=False)
+    ]
+    return {
+        "key": key,
+        "used": used,
+        "changes": list(store.keys.history(key.key_hash)),
+        "findings": list(store.ledger.findings(since, key_hash=key.key_hash)),
+        "verdicts": list(store.ledger.verdicts(since, key_hash=key.key_hash)),
+        "actions": list(store.ledger.actions(key_hash=key.key_hash)),
+    }
+
+
+def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
+    from monitor.cli.common import clean
+    from monitor.domain import Dimension
+
+    state = "disabled" if key.settings.is_disabled else "live"
+    click.echo(f"{clean(key.key_name)} ({clean(key.label)}), {state}\n{key.key_hash}")
+    rows = [
+        (Dimension(row["dimension"]).name.lower(), row["value"] or "(none)", row["n_requests"], usd(row["cost_nusd"]))
+        for row in story["used"]
+    ]
+    print_table("\nused", ("what", "value", "requests", "cost"), rows, right=("requests", "cost"))
+    findings: Sequence[Finding] = story["findings"]
+    for finding in findings[-20:]:
+        p = "" if finding.p_value is None else f" p={finding.p_value:.2g}"
+        click.echo(f"{finding.at:%m-%d %H:%M} finding by {finding.detector}: {finding.severity.name.lower()}{p}")
+        for cause in finding.causes[:3]:
+            click.echo(f"            {clean(cause.sentence)}")
+    for verdict in story["verdicts"][-20:]:
+        act = "act" if verdict.is_act else "do not act"
+        click.echo(
+            f"{verdict.at:%m-%d %H:%M} verdict: {act} ({verdict.rung.name.lower()}): {verdict.reason.value} {clean(verdict.detail)}"
+        )
+    for action in story["actions"]:
+        click.echo(
+            f"{action.intended_at:%m-%d %H:%M} {action.verb.value} by {clean(action.requested_by)}: {action.state.value}"
+        )
+    for change in story["changes"][-20:]:
+        click.echo(
+            f"{change.seen_at:%m-%d %H:%M} {change.field}: {clean(str(change.before))} -> {clean(str(change.after))}"
+        )
+    if not findings:
+        click.echo("no findings in this time")

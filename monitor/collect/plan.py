@@ -1,0 +1,178 @@
+"""What to ask the analytics API, so that every row that comes back belongs to exactly one key. Pure.
+
+Rows come back by key *name*, and names are not unique. So: one account-wide question covers the names that a single known
+key bears; keys that share a name (or have none, or whose name's rows are older than the key) are asked by hash, in batches
+in which names are distinct. What would not fit an answer is split by time beforehand, and by hash where a single bucket of
+the whole account is too much. Limits: the analytics skills and `openrouter.analytics`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from monitor.domain import BUCKET_S, Dimension
+from monitor.openrouter.analytics import MAX_DAYS, MAX_MINUTES, Granularity
+
+ROWS_AIM: Final = 8_000
+"""Predicted rows above this are split beforehand (an answer holds at most 10,000)."""
+MAX_HASHES: Final = 200
+"""Hashes in one filter. No bound is documented; the source refusing one (400) splits the batch."""
+SHARE_FOR_SWEEPS: Final = 0.6
+"""Share of our requests a minute that the regular sweep may plan with; the rest is for drill-downs and backfill."""
+JOINT: Final = ((Dimension.MODEL, Dimension.COUNTRY), (Dimension.APP, Dimension.PROVIDER))
+"""With one key a question both dimension slots are free: two questions give all four marginals."""
+FIRST_GUESS: Final[Mapping[Granularity, float]] = {Granularity.MINUTE: 0.5, Granularity.HOUR: 3.0, Granularity.DAY: 5.0}
+"""Rows a key and bucket before anything was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key as attribution needs it; vanished and disabled keys count, their usage is still served."""
+
+    key_hash: str
+    key_name: str
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All keys ever known. `sole`: by name, where one key bears it and nothing contests it; `by_hash`: all others, in order."""
+
+    keys: Mapping[str, KnownKey]
+    sole: Mapping[str, KnownKey]
+    by_hash: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question: window in epoch seconds, one or two dimensions; no hashes: the whole account.
+
+    Two dimensions only with exactly one hash; else the second slot is taken by the key."""
+
+    granularity: Granularity
+    since_s: int
+    until_s: int
+    dimensions: tuple[Dimension, ...]
+    key_hashes: tuple[str, ...] = ()
+
+    @property
+    def n_buckets(self) -> int:
+        """Buckets of the granularity that the window touches."""
+        return -(-(self.until_s - self.since_s) // self.granularity.seconds)
+
+
+@dataclass(slots=True)
+class Density:
+    """Rows a key and bucket, by granularity and dimension, learned from answers: rises at once, falls slowly."""
+
+    _rows: dict[tuple[Granularity, Dimension], float] = field(default_factory=dict)
+
+    def rows(self, granularity: Granularity, dimension: Dimension) -> float:
+        """Expected rows of one key in one bucket (averaged over all keys, silent ones too)."""
+        return self._rows.get((granularity, dimension), FIRST_GUESS[granularity])
+
+    def learn(self, granularity: Granularity, dimension: Dimension, *, n_rows: int, n_cells: int) -> None:
+        """Takes in one complete reading of `n_cells` keys x buckets."""
+        if n_cells <= 0:
+            return
+        seen = max(n_rows / n_cells, 1e-3)
+        before = self._rows.get((granularity, dimension), seen)
+        self._rows[granularity, dimension] = max(seen, 0.8 * before + 0.2 * seen)
+
+
+def fleet_of(keys: Iterable[KnownKey], contested: Collection[str] = ()) -> Fleet:
+    """Sorts keys into those a name identifies and those only their hash does."""
+    by_name: dict[str, list[KnownKey]] = defaultdict(list)
+    by_key_hash = {key.key_hash: key for key in keys}
+    for key in by_key_hash.values():
+        by_name[key.key_name].append(key)
+    sole = {name: bearers[0] for name, bearers in by_name.items() if len(bearers) == 1 and name and name not in contested}
+    by_hash = tuple(key_hash for key_hash, key in by_key_hash.items() if key.key_name not in sole)
+    return Fleet(keys=by_key_hash, sole=sole, by_hash=by_hash)
+
+
+def batches(fleet: Fleet, key_hashes: Iterable[str], *, size: int) -> list[tuple[str, ...]]:
+    """The hashes in as few groups as can be, each of at most `size` and without two equal names; nameless keys stand alone."""
+    layers: dict[int, list[str]] = defaultdict(list)
+    alone: list[tuple[str, ...]] = []
+    n_seen: dict[str, int] = defaultdict(int)
+    for key_hash in key_hashes:
+        name = fleet.keys[key_hash].key_name
+        if not name:
+            alone.append((key_hash,))
+            continue
+        layers[n_seen[name]].append(key_hash)
+        n_seen[name] += 1
+    return alone + [
+        tuple(layer[start : start + size]) for layer in layers.values() for start in range(0, len(layer), size)
+    ]
+
+
+def plan_asks(
+    fleet: Fleet,
+    since_s: int,
+    until_s: int,
+    *,
+    granularity: Granularity,
+    dimensions: Sequence[Dimension],
+    density: Density,
+) -> list[Ask]:
+    """All questions for one window over all keys, each predicted to fit one answer. An empty window asks nothing."""
+    asks: list[Ask] = []
+    alone: list[str] = []
+    for dimension in dimensions:
+        rows_per_cell = density.rows(granularity, dimension)
+        if len(fleet.keys) * rows_per_cell > ROWS_AIM:
+            scopes = batches(fleet, fleet.keys, size=max(1, min(MAX_HASHES, int(ROWS_AIM / rows_per_cell))))
+        else:
+            scopes = [(), *batches(fleet, fleet.by_hash, size=MAX_HASHES)]
+        for scope in scopes:
+            if len(scope) == 1:
+                alone += scope
+                continue
+            n_keys = len(scope) or len(fleet.keys)
+            for start, end in slices(since_s, until_s, granularity=granularity, rows_per_bucket=n_keys * rows_per_cell):
+                asks.append(Ask(granularity, start, end, (dimension,), scope))
+    for key_hash in dict.fromkeys(alone):
+        asks += plan_one_key(key_hash, since_s, until_s, granularity=granularity, dimensions=dimensions)
+    return asks
+
+
+def plan_one_key(
+    key_hash: str, since_s: int, until_s: int, *, granularity: Granularity, dimensions: Collection[Dimension]
+) -> list[Ask]:
+    """Questions for one key by its hash: dimensions in pairs where both of a pair are wanted."""
+    pairs: list[tuple[Dimension, ...]] = []
+    for pair in JOINT:
+        wanted = tuple(dimension for dimension in pair if dimension in dimensions)
+        if wanted:
+            pairs.append(wanted)
+    windows = slices(since_s, until_s, granularity=granularity, rows_per_bucket=0.0)
+    return [Ask(granularity, start, end, pair, (key_hash,)) for pair in pairs for start, end in windows]
+
+
+def slices(
+    since_s: int, until_s: int, *, granularity: Granularity, rows_per_bucket: float
+) -> list[tuple[int, int]]:
+    """Even windows that keep the documented bounds (3 h of minutes, 31 days) and the predicted rows below ROWS_AIM."""
+    n_buckets = -(-(until_s - since_s) // granularity.seconds)
+    if n_buckets <= 0:
+        return []
+    n_most = MAX_MINUTES if granularity is Granularity.MINUTE else MAX_DAYS * 86400 // granularity.seconds
+    n_fit = max(1, min(n_most, int(ROWS_AIM / rows_per_bucket) if rows_per_bucket > 0 else n_most))
+    n_slices = -(-n_buckets // n_fit)
+    edges = {since_s, until_s}
+    for index in range(1, n_slices):
+        edges.add(_aligned(since_s + index * n_fit * granularity.seconds, after=max(edges - {until_s}), ask_step=granularity.seconds))
+    ordered = sorted(edges)
+    return list(zip(ordered, ordered[1:], strict=False))
+
+
+def _aligned(edge_s: int, *, after: int, ask_step: int) -> int:
+    """`edge_s` moved back to a detection bucket's start where that leaves something, so that a bucket is read in one go."""
+    bucket_edge = edge_s - edge_s % max(BUCKET_S, ask_step)
+    return bucket_edge if bucket_edge > after else edge_s - edge_s % ask_step

@@ -1,0 +1,102 @@
+"""What people are told, and what they are told only once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from monitor.decide.context import Context
+from monitor.decide.crowd import Crowd, is_telling
+from monitor.decide.incidents import Change
+from monitor.domain import NUSD, Incident, MessageKind, Notice, Reason, Verdict
+
+FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
+
+_LISTED = 40
+"""Keys named in one notice; the rest is counted, and listed by `openrouter-monitor incidents`."""
+
+
+def told(
+    changes: Sequence[Change],
+    resolved: Sequence[Incident],
+    verdicts: Sequence[Verdict],
+    context: Context,
+    now: datetime,
+    *,
+    crowd: Crowd,
+) -> tuple[Notice, ...]:
+    """Notices of this pass: one for each incident and step, except that a crowd of keys, keys waiting behind a blown fuse,
+    and a crowd that is over are one notice each. Outcomes of actions are told after they are known, elsewhere."""
+    by_incident = {verdict.incident_id: verdict for verdict in verdicts}
+    grown = [change.incident for change in changes if change.has_grown]
+    together = [i for i in grown if i.incident_id in crowd.members and is_telling(i)]
+    apart = [i for i in grown if i not in together]
+    notices = [
+        Notice(kind=MessageKind.ALERT, at=now, incident=each, verdict=by_incident.get(each.incident_id))
+        for each in _by_dollars(apart)
+    ]
+    if together:
+        notices.insert(0, _crowd_notice(together, context, crowd, now))
+    waiting = _waiting(changes, by_incident, context, already_told={i.incident_id for i in grown})
+    if waiting:
+        notices.append(_fuse_notice(waiting, context, now))
+    over = [each for each in resolved if each.incident_id in crowd.members]
+    if over:
+        text = f"{len(over)} incidents of keys that turned unusual together are resolved."
+        notices.append(Notice(kind=MessageKind.SOURCE, at=now, detail=text, incidents=_by_dollars(over)))
+    notices += [Notice(kind=MessageKind.RESOLVED, at=now, incident=each) for each in resolved if each not in over]
+    return tuple(notices)
+
+
+def _waiting(
+    changes: Iterable[Change], verdicts: Mapping[str, Verdict], context: Context, *, already_told: set[str]
+) -> list[Incident]:
+    """Incidents that a fuse holds back now, not told by an alert of this pass, and never told of a fuse before."""
+    before = {verdict.incident_id for verdict in context.verdicts if verdict.reason in FUSES}
+    return [
+        change.incident
+        for change in changes
+        if (verdict := verdicts.get(change.incident.incident_id)) is not None
+        and verdict.reason in FUSES
+        and change.incident.incident_id not in already_told | before
+    ]
+
+
+def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd, now: datetime) -> Notice:
+    if crowd.is_on:
+        head = (
+            f"{crowd.n_keys} keys turned unusual together. That is rarely theft: look for a price change, a provider"
+            " failover, a release, or a fault of the monitor. No key is disabled automatically meanwhile;"
+            " `openrouter-monitor revoke KEY` disables one by hand."
+        )
+    else:
+        head = "Keys of an event that concerned many keys together have grown; a person decides about each."
+    return _listing(head, incidents, context, now)
+
+
+def _fuse_notice(incidents: Sequence[Incident], context: Context, now: datetime) -> Notice:
+    head = (
+        f"{len(incidents)} more would have been disabled, but a fuse allows no further automatic action now."
+        " Disable by hand what is abused: `openrouter-monitor revoke KEY`."
+    )
+    return _listing(head, incidents, context, now)
+
+
+def _listing(head: str, incidents: Sequence[Incident], context: Context, now: datetime) -> Notice:
+    ordered = _by_dollars(incidents)
+    lines = [_line(each, context) for each in ordered[:_LISTED]]
+    if len(ordered) > _LISTED:
+        lines.append(f"and {len(ordered) - _LISTED} more: openrouter-monitor incidents")
+    return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered)
+
+
+def _line(incident: Incident, context: Context) -> str:
+    key = context.keys.get(incident.key_hash)
+    name = key.key_name if key else "(not in the inventory)"
+    per_hour, at_risk = incident.per_hour_nusd / NUSD, incident.at_risk_nusd / NUSD
+    return f"{incident.key_hash[:12]} {name}: {per_hour:,.2f} USD/h, {at_risk:,.2f} USD at risk, {incident.incident_id}"
+
+
+def _by_dollars(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    return tuple(sorted(incidents, key=lambda each: (-each.at_risk_nusd, -each.per_hour_nusd, each.incident_id)))

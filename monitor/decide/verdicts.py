@@ -1,0 +1,113 @@
+"""Wishes -> verdicts and actions: who passes the fuses, and the enumerated why of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from monitor.config import Settings
+from monitor.decide import guardrails
+from monitor.decide.context import Context
+from monitor.decide.crowd import Crowd
+from monitor.decide.guardrails import Case, Fuses
+from monitor.decide.incidents import grouped, leading
+from monitor.decide.policy import Wish
+from monitor.domain import Action, Finding, Reason, Verb, Verdict, short_id
+
+
+def judged(
+    wishes: Sequence[Wish], context: Context, settings: Settings, now: datetime, *, crowd: Crowd
+) -> tuple[tuple[Verdict, ...], tuple[Action, ...]]:
+    """A verdict for every wish, and the actions of those that pass. Order of `wishes` does not matter."""
+    verdicts = [_verdict(wish, wish.reason, wish.detail, now=now) for wish in wishes if not wish.wants_disable]
+    cases = [
+        Case(wish, context.keys.get(wish.incident.key_hash), context, settings, crowd, now)
+        for wish in wishes
+        if wish.wants_disable
+    ]
+    fuses = Fuses.of(context, settings, now)
+    actions: dict[str, Action] = {}
+    for case in guardrails.by_dollars(cases):
+        verdict = _judged_case(case, fuses, taken=actions)
+        verdicts.append(verdict)
+        if verdict.is_act:
+            actions[case.key_hash] = _intent(case)
+    ordered = sorted(verdicts, key=lambda verdict: verdict.incident_id)
+    return tuple(ordered), tuple(actions.values())
+
+
+def shadow_verdicts(findings: Iterable[Finding], now: datetime) -> tuple[Verdict, ...]:
+    """What detectors on trial would have asked for. They open no incident; their id is that of the key and cause."""
+    return tuple(
+        Verdict(
+            key_hash=lead.key_hash,
+            incident_id=short_id("SHADOW", name),
+            at=now,
+            rung=lead.rung,
+            is_act=False,
+            reason=Reason.SHADOW_DETECTOR,
+            detail=f"{lead.detector} runs in shadow",
+        )
+        for name, group in grouped(findings).items()
+        for lead in (leading(group),)
+    )
+
+
+def unsaid(verdicts: Iterable[Verdict], before: Sequence[Verdict], settings: Settings) -> tuple[Verdict, ...]:
+    """Those that say something new: not what was last said of the same incident (or shadow cause, for a while)."""
+    latest = {verdict.incident_id: verdict for verdict in sorted(before, key=lambda verdict: verdict.at)}
+    return tuple(v for v in verdicts if not _is_known(v, latest, settings))
+
+
+def _is_known(verdict: Verdict, latest: Mapping[str, Verdict], settings: Settings) -> bool:
+    last = latest.get(verdict.incident_id)
+    if last is None:
+        return False
+    if verdict.reason is Reason.ACTION_PENDING and last.is_act:
+        return True  # our own act of a moment ago is under way: nothing new
+    if verdict.reason is Reason.SHADOW_DETECTOR and verdict.at - last.at >= settings.incidents.resolve_after:
+        return False
+    return (verdict.rung, verdict.is_act, verdict.reason) == (last.rung, last.is_act, last.reason)
+
+
+def _judged_case(case: Case, fuses: Fuses, *, taken: Mapping[str, Action]) -> Verdict:
+    wish = case.wish
+    refusal = guardrails.first_refusal(case)
+    if refusal is None and case.key_hash in taken:
+        refusal = Reason.ACTION_PENDING, f"{taken[case.key_hash].action_id} is decided for another incident of this key"
+    if refusal is None:
+        refusal = fuses.refusal(case.key_hash)
+    if refusal is not None:
+        return _verdict(wish, *refusal, now=case.now)
+    fuses.use(case.key_hash)
+    if case.settings.response.mode != "enforce":
+        return _verdict(wish, Reason.DRY_RUN, f"would be disabled: {wish.detail}", now=case.now)
+    return _verdict(wish, wish.reason, wish.detail, now=case.now, is_act=True)
+
+
+def _verdict(wish: Wish, reason: Reason, detail: str, *, now: datetime, is_act: bool = False) -> Verdict:
+    return Verdict(
+        key_hash=wish.incident.key_hash,
+        incident_id=wish.incident.incident_id,
+        at=now,
+        rung=wish.rung,
+        is_act=is_act,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def _intent(case: Case) -> Action:
+    """The intent to disable: `prior` is what the inventory last saw, which is what a restore puts back."""
+    assert case.key is not None  # `guardrails.gone` refuses what is not in the inventory
+    return Action(
+        action_id=short_id("ACT", case.wish.incident.incident_id, Verb.DISABLE, case.now.isoformat()),
+        verb=Verb.DISABLE,
+        key_hash=case.key_hash,
+        incident_id=case.wish.incident.incident_id,
+        requested_by=guardrails.AUTOMATIC,
+        reason=case.wish.reason,
+        prior=case.key.settings,
+        intended_at=case.now,
+        expires_at=case.now + case.settings.response.intent_ttl,
+    )

@@ -1,0 +1,189 @@
+"""A trained detector as bytes, and back. Never pickle.
+
+Two byte strings: the *blob* (skops format, which builds only types on a list) and the *manifest* (JSON: what it was made
+for and from, and the blob's sha256). The checksum is compared before anything of the blob is looked at; then the types
+it would build are compared with `TRUSTED`; then what was built is checked node by node, because scikit-learn's trees
+follow child numbers without looking at bounds. Callers read and write the files `<name>.skops` and `<name>.json`.
+
+The checksum guards against damage and mix-ups. It is no signature: who can write both files can replace the detector,
+so the state directory belongs to the service's user alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import sklearn
+import skops.io
+from sklearn.ensemble import IsolationForest
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from monitor.detect.base import Detector
+from monitor.detect.calibrate import Calibration, Cohort
+from monitor.detect.forest import Forest
+from monitor.detect.levels import Levels
+from monitor.errors import ArtifactError
+
+FORMAT: Final = 1
+TRUSTED: Final = ("sklearn.tree._tree.Tree",)
+"""Beyond what skops trusts by itself: the tree's node arrays, whose contents `_check_trees` verifies."""
+
+MAX_BLOB_BYTES: Final = 64 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
+"""A blob that grows beyond this is refused before it is unpacked."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an artifact was made for and from. Times are aware UTC; `trained_since` .. `trained_until` is the training window."""
+
+    format: int
+    detector: str
+    feature_names: tuple[str, ...]
+    versions: dict[str, str]
+    trained_since: datetime
+    trained_until: datetime
+    seed: int
+    n_rows: int
+    n_keys: int
+    n_rows_left_out: int
+    max_false_alerts_per_week: float
+    clean_incidents_per_week: float
+    levels: Levels
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A detector ready to judge: what scores, what turns scores into p-values, the levels, and where all came from."""
+
+    detector: Detector
+    calibration: Calibration
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An artifact as bytes: `blob` for `<name>.skops`, `manifest` for `<name>.json`."""
+
+    blob: bytes
+    manifest: bytes
+
+
+def pack(trained: Trained) -> Packed:
+    """The artifact as bytes. Raises ArtifactError for a detector that cannot be kept this way, or is not fitted."""
+    detector = trained.detector
+    if not isinstance(detector, Forest) or detector.forest_ is None:
+        raise ArtifactError(f"detector {detector.name!r} cannot be packed: only a fitted forest can")
+    cohorts = [
+        {"n_rows": c.n_rows, "knots": c.knots, "n_at_least": c.n_at_least, "tail_scale": c.tail_scale}
+        for c in trained.calibration.cohorts
+    ]
+    parts = {"forest": detector.forest_, "center": detector.center_, "cohorts": cohorts}
+    blob = skops.io.dumps(parts, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
+    manifest = msgspec.structs.replace(trained.manifest, sha256=hashlib.sha256(blob).hexdigest())
+    return Packed(blob, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+
+
+def unpack(packed: Packed, *, feature_names: tuple[str, ...]) -> Trained:
+    """The trained detector behind the bytes. Raises ArtifactError, naming what does not fit and what to do."""
+    manifest = read_manifest(packed.manifest)
+    if hashlib.sha256(packed.blob).hexdigest() != manifest.sha256:
+        raise ArtifactError(
+            "the artifact's checksum is not the one in its manifest: it was altered or mixed up; train again"
+        )
+    if manifest.feature_names != feature_names:
+        raise ArtifactError("the artifact was made for other features than this version computes; train again")
+    if _minor(manifest.versions.get("scikit-learn", "")) != _minor(sklearn.__version__):
+        raise ArtifactError(
+            f"the artifact was made with scikit-learn {manifest.versions.get('scikit-learn')}, this is {sklearn.__version__}; train again"
+        )
+    parts = _load(packed.blob)
+    try:
+        detector, calibration = _rebuild(parts, feature_names)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ArtifactError(f"the artifact's contents do not fit its format ({error}); train again") from error
+    return Trained(detector, calibration, manifest)
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """The manifest alone. Raises ArtifactError if it is no manifest of this format."""
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"the artifact's manifest cannot be read ({error}); train again") from error
+    if manifest.format != FORMAT:
+        raise ArtifactError(f"the artifact has format {manifest.format}, this version reads {FORMAT}; train again")
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries an artifact depends on."""
+    return {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "skops": skops.__version__}
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    return tuple(version.split(".")[:2])
+
+
+def _load(blob: bytes) -> Any:
+    if len(blob) > MAX_BLOB_BYTES:
+        raise ArtifactError("the artifact is larger than any we write; train again")
+    try:
+        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED_BYTES:
+                raise ArtifactError("the artifact unpacks to more than any we write; train again")
+        strange = set(skops.io.get_untrusted_types(data=blob)) - set(TRUSTED)
+        if strange:
+            raise ArtifactError(f"the artifact wants to build {', '.join(sorted(strange))[:200]}: refused; train again")
+        return skops.io.loads(blob, trusted=list(TRUSTED))
+    except (UntrustedTypesFoundException, zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError("the artifact's contents cannot be read; train again") from error
+
+
+def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Forest, Calibration]:
+    forest, center = parts["forest"], np.asarray(parts["center"], dtype=np.float64)
+    if not isinstance(forest, IsolationForest) or center.shape != (len(feature_names),):
+        raise ValueError("no isolation forest of these features")
+    _check_trees(forest, n_features=len(feature_names))
+    cohorts = tuple(
+        Cohort(
+            int(part["n_rows"]),
+            np.asarray(part["knots"], dtype=np.float64),
+            np.asarray(part["n_at_least"], dtype=np.int64),
+            float(part["tail_scale"]),
+        )
+        for part in parts["cohorts"]
+    )
+    if not cohorts or any(len(c.knots) == 0 or len(c.knots) != len(c.n_at_least) for c in cohorts):
+        raise ValueError("calibration without scores")
+    return Forest.restored(feature_names, forest, center), Calibration(cohorts)
+
+
+def _check_trees(forest: IsolationForest, *, n_features: int) -> None:
+    """Every child lies behind its parent and inside the tree, every feature exists: no walk can leave the arrays."""
+    for estimator, features in zip(forest.estimators_, forest.estimators_features_, strict=True):
+        tree = estimator.tree_
+        n = tree.node_count
+        left, right = np.asarray(tree.children_left), np.asarray(tree.children_right)
+        parent = np.arange(n)
+        inner = left != -1
+        if (
+            len(left) != n
+            or tree.n_features != n_features
+            or not np.array_equal(np.asarray(features), np.arange(n_features))
+        ):
+            raise ValueError("a tree has other features")
+        if (right[~inner] != -1).any() or (left[inner] <= parent[inner]).any() or (right[inner] <= parent[inner]).any():
+            raise ValueError("a tree's children do not follow their parent")
+        if (left >= n).any() or (right >= n).any():
+            raise ValueError("a tree's children lie outside of it")
+        split = np.asarray(tree.feature)[inner]
+        if ((split < 0) | (split >= n_features)).any():
+            raise ValueError("a tree splits on a feature that does not exist")

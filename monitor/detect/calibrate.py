@@ -1,0 +1,169 @@
+"""Scores -> p-values, and an alert budget -> the level an alarm needs. Pure numpy.
+
+The p-value of a score is conformal (Vovk, Gammerman, Shafer 2005): with n clean scores of rows the detector was not fitted
+on, `p(s) = (1 + #{clean >= s}) / (n + 1)`. On clean data it is at most uniformly small, whatever the detector. Beyond the
+largest clean score the formula stands still at 1 / (n + 1); there we go on with an exponential tail whose scale is the mean
+excess of the highest clean scores (Balkema, de Haan 1974, Pickands 1975, with shape 0): this part is extrapolation, serves
+ranking and the level for disabling, and is never larger than the conformal value. Cohorts are calibrated apart.
+
+A level is found by counting what people would count: incidents (alarms on one key at most six hours apart), not buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+INCIDENT_GAP_S: Final = 6 * 3600
+"""Alarms on one key at most this far apart are one incident."""
+
+INCIDENT_SPAN_S: Final = 24 * 3600
+"""An incident that goes on longer counts again each day: it disturbs people each day."""
+
+CONFIRM_WITHIN_S: Final = 3600
+"""A second hot bucket of the same key within this confirms the first."""
+
+LONE_FACTOR: Final = 0.1
+"""A single hot bucket alarms at once if its p-value is below this share of alpha."""
+
+TAIL_ROWS: Final = 50
+"""Highest clean scores whose mean excess gives the scale of the extrapolated tail."""
+
+MIN_COHORT_ROWS: Final = 1_000
+"""A cohort with fewer clean rows is judged by the scores of all cohorts together."""
+
+EXACT_ROWS: Final = 4_096
+"""Highest scores kept one by one; below them every so-many-th is kept (rounded to the cautious side)."""
+
+WEEK_S: Final = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Clean scores of one cohort: `knots` ascending, `n_at_least[i]` clean rows scored `knots[i]` or more."""
+
+    n_rows: int
+    knots: Floats
+    n_at_least: Ints
+    tail_scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns scores into p-values: one entry a cohort, in the order of the cohort numbers."""
+
+    cohorts: tuple[Cohort, ...]
+
+
+def calibrate(scores: Floats, cohort_no: npt.NDArray[np.integer], *, n_cohorts: int) -> Calibration:
+    """Calibration from clean scores (n,) of rows the detector did not learn from. Raises ValueError without scores."""
+    if len(scores) == 0:
+        raise ValueError("no clean scores to calibrate with")
+    pooled = _cohort(scores)
+    own = [scores[cohort_no == no] for no in range(n_cohorts)]
+    return Calibration(tuple(_cohort(part) if len(part) >= MIN_COHORT_ROWS else pooled for part in own))
+
+
+def _cohort(scores: Floats) -> Cohort:
+    ordered = np.sort(scores)
+    n = len(ordered)
+    stride = max(1, n // EXACT_ROWS)
+    kept = np.union1d(np.arange(0, max(n - EXACT_ROWS, 0), stride), np.arange(max(n - EXACT_ROWS, 0), n))
+    knots, first = np.unique(ordered[kept], return_index=True)
+    n_at_least = n - np.searchsorted(ordered, knots, side="left")
+    top = ordered[-min(TAIL_ROWS, n) :]
+    scale = float(np.mean(top - top[0]))
+    floor = 1e-9 * max(1.0, float(np.abs(ordered).max()))
+    assert len(first) == len(knots)
+    return Cohort(n, knots, n_at_least.astype(np.int64), max(scale, floor))
+
+
+def p_values(calibration: Calibration, scores: Floats, cohort_no: npt.NDArray[np.integer]) -> Floats:
+    """p-values (n,) in (0, 1], non-increasing in the score within a cohort. A NaN score gets 1: nothing is known."""
+    result = np.ones(len(scores))
+    for no, cohort in enumerate(calibration.cohorts):
+        mask = (cohort_no == no) & ~np.isnan(scores)
+        if mask.any():
+            result[mask] = _cohort_p(cohort, scores[mask])
+    return result
+
+
+def _cohort_p(cohort: Cohort, scores: Floats) -> Floats:
+    # Of two knots around a score the lower one counts: the p-value is then too large, never too small.
+    at = np.searchsorted(cohort.knots, scores, side="right") - 1
+    n_above = np.where(at < 0, cohort.n_rows, cohort.n_at_least[np.maximum(at, 0)])
+    n_above = np.where(scores > cohort.knots[-1], 0, n_above)
+    excess = np.maximum(scores - cohort.knots[-1], 0.0) / cohort.tail_scale
+    return np.asarray(np.maximum((1 + n_above) / (cohort.n_rows + 1) * np.exp(-excess), 1e-300))
+
+
+def is_confirmed(p: Floats, at_s: Ints, last_hot_s: Ints, *, alpha: float) -> npt.NDArray[np.bool_]:
+    """Whether a hot bucket (p <= alpha) raises the alarm: very hot alone, or a second one within the hour.
+
+    `last_hot_s`: when the same key was hot in an earlier bucket, epoch seconds, 0 for never."""
+    again = (last_hot_s > 0) & (at_s - last_hot_s <= CONFIRM_WITHIN_S)
+    return (p <= alpha * LONE_FACTOR) | ((p <= alpha) & again)
+
+
+def alarms(p: Floats, key_no: Ints, at_s: Ints, *, alpha: float) -> npt.NDArray[np.intp]:
+    """Positions of the rows that raise the alarm at this alpha; rows sorted by (key_no, at_s)."""
+    hot = np.flatnonzero(p <= alpha)
+    keys, times = key_no[hot], at_s[hot]
+    same = np.concatenate([[False], keys[1:] == keys[:-1]])[: len(hot)]
+    last = np.where(same, np.concatenate([[0], times[:-1]])[: len(hot)], 0)
+    return hot[is_confirmed(p[hot], times, last, alpha=alpha)]
+
+
+def n_incidents(key_no: Ints, at_s: Ints) -> int:
+    """Incidents that alarms make, sorted by (key_no, at_s): gaps of six hours part them, each further day counts again."""
+    if len(at_s) == 0:
+        return 0
+    starts = np.concatenate([[True], (key_no[1:] != key_no[:-1]) | (np.diff(at_s) > INCIDENT_GAP_S)])
+    first = np.flatnonzero(starts)
+    last = np.concatenate([first[1:] - 1, [len(at_s) - 1]])
+    return int(len(first) + ((at_s[last] - at_s[first]) // INCIDENT_SPAN_S).sum())
+
+
+def alpha_for_budget(p: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_week: float) -> float:
+    """The largest alpha at which clean rows raise at most `per_week` incidents a week; rows sorted by (key_no, at_s).
+
+    `p`: cross-fitted p-values of clean rows over `span_s` seconds, 1 where a gate keeps a row silent.
+    Where the span is too short for even one allowed incident, alpha is lowered in proportion (p-values are uniform)."""
+    allowed = per_week * span_s / WEEK_S
+    candidates = np.unique(p[p < 1.0])
+    if len(candidates) == 0:
+        return 1.0 / (len(p) + 1)
+    whole = max(1.0, allowed)
+    low, high = -1, len(candidates) - 1
+    while low < high:  # incidents grow with alpha, except where two merge: the search ends on one that fits
+        middle = (low + high + 1) // 2
+        if _count(p, key_no, at_s, float(candidates[middle])) <= whole:
+            low = middle
+        else:
+            high = middle - 1
+    alpha = float(candidates[low]) if low >= 0 else float(candidates[0]) / 2
+    return alpha * min(1.0, allowed)
+
+
+def _count(p: Floats, key_no: Ints, at_s: Ints, alpha: float) -> int:
+    found = alarms(p, key_no, at_s, alpha=alpha)
+    return n_incidents(key_no[found], at_s[found])
+
+
+def level_beyond(values: Sequence[float] | Floats, *, margin: float, floor: float) -> float:
+    """A level that clean values never came near: `margin` times the largest of them, at least `floor`."""
+    largest = float(np.max(values)) if len(values) else 0.0
+    return max(floor, margin * largest)
+
+
+def folds(key_no: npt.NDArray[np.integer], *, n_folds: int) -> Ints:
+    """A fold number for each row, the same for all rows of a key, whatever other keys there are (a multiplicative hash)."""
+    mixed = (key_no.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    return np.asarray((mixed >> np.uint64(40)) % np.uint64(n_folds), dtype=np.int64)

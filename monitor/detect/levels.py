@@ -1,0 +1,64 @@
+"""The levels of a trained detector, and what a flagged row deserves: which rung, which severity.
+
+Two budgets, found from clean history when the detector is trained: alarms may be wrong a few times a week (`alpha`); taking
+a key out of service may practically never be wrong, so it asks for two independent signs together: dollars that are new in
+model *and* in country or app in the same buckets, far beyond what any clean key ever showed, and a p-value far below alpha.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from monitor.domain import NUSD, Severity
+
+CRITICAL_AT_RISK_NUSD: Final = 50 * NUSD
+WARNING_AT_RISK_NUSD: Final = 5 * NUSD
+"""Dollars a key may still lose until people look, from which an alarm is critical or a warning."""
+
+DISABLE_FACTOR: Final = 0.1
+"""Disabling asks for a p-value below this share of alpha, beside the joint dollars."""
+
+JOINT_MARGIN: Final = 2.0
+"""Joint dollars an hour for disabling, over the most that clean history ever showed."""
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`alpha`: p-value of an alarm. `alpha_disable`, `joint_nusd_per_hour`: both are needed to take a key out of service."""
+
+    alpha: float
+    alpha_disable: float
+    joint_nusd_per_hour: float
+
+
+def at_stake(
+    *, per_hour_nusd: Ints, expected_per_hour_nusd: Ints, novel_per_hour_nusd: Ints, unexplained_nusd: Ints
+) -> Ints:
+    """Unusual dollars of the trailing hour: above expectation, on unfamiliar values, or not accounted for, the largest."""
+    excess = np.maximum(per_hour_nusd - expected_per_hour_nusd, 0)
+    return np.asarray(np.maximum(np.maximum(excess, novel_per_hour_nusd), unexplained_nusd), dtype=np.int64)
+
+
+def may_disable(
+    p: Floats, joint_nusd: Ints, history_hours: Floats, *, levels: Levels, floor_nusd: float, grace_hours: float
+) -> Bools:
+    """Whether the evidence alone supports disabling: never for a key without a baseline of its own (history < grace)."""
+    far = joint_nusd >= max(levels.joint_nusd_per_hour, floor_nusd)
+    return far & (p <= levels.alpha_disable) & (history_hours >= grace_hours)
+
+
+def severity(at_stake_nusd: int, *, hours: float, limit_remaining_nusd: int | None, is_disable: bool) -> Severity:
+    """From the dollars that may be lost in `hours` at this rate, bounded by what the key's limit still allows."""
+    at_risk = at_stake_nusd * hours
+    if limit_remaining_nusd is not None:
+        at_risk = min(at_risk, max(limit_remaining_nusd, 0))
+    if is_disable or at_risk >= CRITICAL_AT_RISK_NUSD:
+        return Severity.CRITICAL
+    return Severity.WARNING if at_risk >= WARNING_AT_RISK_NUSD else Severity.NOTICE

@@ -1,0 +1,165 @@
+"""Feature rows of the fleet's own history -> a trained detector with calibration and levels. Pure: rows in, values out.
+
+1. Leave out the windows a person or the monitor itself has called unusual, and every key's row once it is no longer needed.
+2. Fit forests on all keys but one fold, score the fold left out: clean scores of rows the forest never saw (cross-fitting by
+   key, so that a key's own habits cannot vouch for it).
+3. Those scores are the calibration, and the alert budget turns them into `alpha`: incidents counted as people count them.
+4. Fit the detector to keep on all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.config import Settings
+from monitor.detect import calibrate, findings
+from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
+from monitor.detect.forest import Forest
+from monitor.detect.levels import DISABLE_FACTOR, JOINT_MARGIN, Levels
+from monitor.domain import NUSD
+from monitor.errors import ArtifactError
+from monitor.frames import FeatureBatch
+
+N_FOLDS: Final = 3
+MIN_ROWS: Final = 200
+"""With fewer rows there is nothing to learn from; the shipped detector serves until there is."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Feature rows of many moments: `values` (n, n_features); the rest (n,): epoch seconds, key, money in nano-dollars."""
+
+    names: tuple[str, ...]
+    values: Floats
+    at_s: Ints
+    key_no: Ints
+    history_hours: Floats
+    stake_nusd: Ints
+    joint_nusd: Ints
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+    def take(self, mask: npt.NDArray[np.bool_]) -> Rows:
+        """The rows where mask holds."""
+        return Rows(
+            self.names,
+            self.values[mask],
+            self.at_s[mask],
+            self.key_no[mask],
+            self.history_hours[mask],
+            self.stake_nusd[mask],
+            self.joint_nusd[mask],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A window [since, until) of one key that must not teach: an incident, or one not yet reviewed."""
+
+    key_no: int
+    since: datetime
+    until: datetime
+
+
+def stack(batches: Iterable[FeatureBatch], names: tuple[str, ...]) -> Rows:
+    """The rows of many moments in one table, sorted by key and time."""
+    parts = [
+        (
+            batch.values,
+            np.full(len(batch.key_no), int(batch.at.timestamp()), dtype=np.int64),
+            batch.key_no.astype(np.int64),
+            batch.spend["history_hours"].to_numpy(),
+            findings.stakes(batch.spend),
+            batch.spend["joint_per_hour_nusd"].to_numpy(),
+        )
+        for batch in batches
+    ]
+    if not parts:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Rows(names, np.zeros((0, len(names))), nothing, nothing, np.zeros(0), nothing, nothing)
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.lexsort((columns[1], columns[2]))
+    return Rows(names, *(column[order] for column in columns))
+
+
+def without(rows: Rows, excluded: Sequence[Excluded]) -> Rows:
+    """The rows outside of all excluded windows."""
+    keep = np.ones(len(rows), dtype=np.bool_)
+    for window in excluded:
+        inside = (rows.at_s > window.since.timestamp()) & (rows.at_s <= window.until.timestamp())
+        keep &= ~((rows.key_no == window.key_no) & inside)
+    return rows.take(keep)
+
+
+def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int) -> Trained:
+    """A detector, its calibration and levels, from clean history sorted by (key, time).
+
+    Raises ArtifactError where the history is too short (fewer than MIN_ROWS rows, or one key only)."""
+    clean = without(rows, excluded)
+    n_keys = len(np.unique(clean.key_no))
+    if len(clean) < MIN_ROWS or n_keys < N_FOLDS:
+        raise ArtifactError(f"{len(clean)} rows of {n_keys} keys are too little history to train on; wait for more")
+    scores = _cross_scores(clean, seed=seed)
+    grace_hours = settings.detection.grace_period.total_seconds() / 3600
+    cohort_no = findings.cohorts(clean.history_hours, grace_hours=grace_hours)
+    calibration = calibrate.calibrate(scores, cohort_no, n_cohorts=findings.N_COHORTS)
+    p = calibrate.p_values(calibration, scores, cohort_no)
+    p = np.where(clean.stake_nusd >= settings.detection.min_usd_per_hour * NUSD, p, 1.0)
+    span_s = float(clean.at_s.max() - clean.at_s.min())
+    budget = settings.detection.max_false_alerts_per_week
+    alpha = calibrate.alpha_for_budget(p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget)
+    alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha)
+    n_clean = calibrate.n_incidents(clean.key_no[alarmed], clean.at_s[alarmed])
+    detector = Forest(rows.names)
+    detector.fit(clean.values, _weights(clean.key_no), seed=seed)
+    manifest = Manifest(
+        format=FORMAT,
+        detector=detector.name,
+        feature_names=rows.names,
+        versions=versions(),
+        trained_since=datetime.fromtimestamp(int(clean.at_s.min()), tz=UTC),
+        trained_until=datetime.fromtimestamp(int(clean.at_s.max()), tz=UTC),
+        seed=seed,
+        n_rows=len(clean),
+        n_keys=n_keys,
+        n_rows_left_out=len(rows) - len(clean),
+        max_false_alerts_per_week=budget,
+        clean_incidents_per_week=n_clean * calibrate.WEEK_S / max(span_s, 1.0),
+        levels=_levels(clean, alpha, grace_hours=grace_hours),
+    )
+    return Trained(detector, calibration, manifest)
+
+
+def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:
+    grown = clean.history_hours >= grace_hours
+    joint = calibrate.level_beyond(clean.joint_nusd[grown].astype(np.float64), margin=JOINT_MARGIN, floor=0.0)
+    return Levels(alpha=alpha, alpha_disable=alpha * DISABLE_FACTOR, joint_nusd_per_hour=joint)
+
+
+def _weights(key_no: Ints) -> Floats:
+    """1 / sqrt(rows of the key): a busy key counts more than a quiet one, but not by its number of rows."""
+    _, inverse, counts = np.unique(key_no, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / np.sqrt(counts[inverse]))
+
+
+def _cross_scores(rows: Rows, *, seed: int) -> Floats:
+    fold = calibrate.folds(rows.key_no, n_folds=N_FOLDS)
+    weights = _weights(rows.key_no)
+    scores = np.zeros(len(rows))
+    for no in np.unique(fold).tolist():
+        held = fold == no
+        others = ~held if (~held).any() else held
+        detector = Forest(rows.names)
+        detector.fit(rows.values[others], weights[others], seed=seed + 1 + no)
+        scores[held] = detector.score(rows.values[held])
+    return scores

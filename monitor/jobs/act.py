@@ -1,0 +1,90 @@
+"""Carries out what the plan intends, and puts notices into words for the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
+from monitor.jobs.app import App, SourceClock
+from monitor.notify import message, routing
+from monitor.respond import executor
+
+log = logging.getLogger(__name__)
+
+
+async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Carries out intents that are already journalled, one after the other; each outcome is written before the next begins.
+
+    Raises StoreError."""
+    done = []
+    for action in actions:
+        finished = await executor.carry_out(action, app.responders[action.verb], clock=SourceClock(app))
+        await _finish(app, finished)
+        done.append(finished)
+    return tuple(done)
+
+
+async def resolve_open(app: App) -> tuple[Action, ...]:
+    """Intents left without outcome by a crash: resolved by reading the key. Raises StoreError."""
+    left = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
+    finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app))
+    for action in finished:
+        await _finish(app, action)
+    return finished
+
+
+async def _finish(app: App, action: Action) -> None:
+    level = logging.ERROR if action.state is ActionState.FAILED else logging.WARNING
+    log.log(
+        level,
+        "action_finished",
+        extra={
+            "action": action.action_id,
+            "verb": action.verb.value,
+            "key": action.key_hash[:12],
+            "state": action.state.value,
+            "detail": action.detail,
+        },
+    )
+    now = app.now()
+    incident = await asyncio.to_thread(_incident, app, action.incident_id)
+    notice = executor.outcome_notice(action, at=now, incident=incident)
+    messages = await asyncio.to_thread(compose, app, () if notice is None else (notice,), now)
+    await asyncio.to_thread(app.store.ledger.finish, action, messages)
+
+
+def _incident(app: App, incident_id: str | None) -> Incident | None:
+    if incident_id is None:
+        return None
+    return next((one for one in app.store.ledger.incidents() if one.incident_id == incident_id), None)
+
+
+def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
+    """Words for each notice, routed to the team that owns the key."""
+    notices = tuple(notices)
+    if not notices:
+        return ()
+    everything = app.store.keys.keys(include_vanished=True)
+    keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
+    return tuple(_worded(app, notice, keys, workspaces, now) for notice in notices)
+
+
+def _worded(
+    app: App, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
+) -> Message:
+    about = notice.incident or notice.action or notice.verdict
+    key = keys.get(about.key_hash) if about else None
+    settings = app.settings
+    to = routing.route(key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel)
+    return message.compose(
+        notice,
+        key,
+        channel=to.channel,
+        owner=to.owner,
+        workspace_name=workspaces.get(key.workspace_id or "") if key else None,
+        now=now,
+        data_as_of=notice.incident.quality.as_of if notice.incident else None,
+    )

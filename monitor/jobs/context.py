@@ -1,0 +1,50 @@
+"""Gathers what `decide` must know beside the findings, out of the store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from monitor.decide.context import Context
+from monitor.domain import Action, ActionState, IncidentState, Verb
+from monitor.jobs.app import App
+
+DAY = timedelta(days=1)
+
+
+def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
+    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely."""
+    store, response = app.store, app.settings.response
+    keep = now - max(DAY, response.cooldown)
+    live = store.ledger.incidents(states={IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
+    ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=keep)
+    actions = _distinct(
+        (*store.ledger.actions(since=keep), *store.ledger.actions(states={ActionState.INTENDED})),
+    )
+    listed, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
+    keys = {key.key_hash: key for key in listed}
+    return Context(
+        incidents=(*live, *ended),
+        actions=actions,
+        verdicts=store.ledger.verdicts(min([keep, *(one.opened_at for one in live)])),
+        keys=keys,
+        vanished=frozenset(key.key_hash for key in everything if key.key_hash not in keys),
+        n_live_keys=sum(not key.settings.is_disabled for key in keys.values()),
+        is_kill_switch_on=app.kill_switch.exists(),
+        source_is_healthy=is_healthy,
+        is_enforcing=response.mode == "enforce",
+        reenabled_at=_reenabled(app, actions),
+    )
+
+
+def _distinct(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    return tuple({action.action_id: action for action in actions}.values())
+
+
+def _reenabled(app: App, actions: tuple[Action, ...]) -> dict[str, datetime]:
+    """When a key that we had disabled was last seen switched on again by somebody else: it is not fought."""
+    found: dict[str, datetime] = {}
+    for key_hash in {action.key_hash for action in actions if action.verb is Verb.DISABLE}:
+        for change in app.store.keys.history(key_hash):
+            if change.field == "disabled" and change.after == "false":
+                found[key_hash] = change.seen_at
+    return found

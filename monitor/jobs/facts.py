@@ -1,0 +1,47 @@
+"""Publishes what `status` shows: one small document, written after each completed cycle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from monitor import __version__
+
+if TYPE_CHECKING:
+    from monitor.jobs.watch import CycleReport, Watch
+
+
+def publish(watch: Watch, report: CycleReport) -> None:
+    """Writes the document `status` into the store's state."""
+    app = watch.app
+    lanes = [
+        {
+            "lane": health.lane,
+            "plan": health.plan,
+            "last_ok_at": _text(health.last_ok_at),
+            "complete_until": _text(health.complete_until),
+            "last_error": health.last_error,
+        }
+        for health in app.source.health()
+    ]
+    app.store.state.put(
+        "status",
+        {
+            "at": report.at.isoformat(),
+            "version": __version__,
+            "mode": app.settings.response.mode,
+            "kill_switch": app.kill_switch.exists(),
+            "n_cycles": watch.n_cycles,
+            "n_keys": report.n_keys,
+            "skew_s": app.source.skew.total_seconds(),
+            "detector": app.pipeline.describe(),
+            "lanes": lanes,
+            "troubles": [
+                f"{one.lane} since {one.since:%Y-%m-%d %H:%M} UTC: {one.error}" for one in watch.troubles.values()
+            ],
+        },
+    )
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

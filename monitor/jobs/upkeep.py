@@ -1,0 +1,59 @@
+"""Care of the store: retention, backup, checkpoint of the fleet's state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from monitor.jobs.app import App
+
+log = logging.getLogger(__name__)
+
+_BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z\.db")
+
+
+async def care(app: App) -> None:
+    """Deletes what is older than its retention, and gives the space back. Raises StoreError."""
+    now, keep = app.clock.now(), app.settings.store
+    rows = await asyncio.to_thread(
+        app.store.usage.prune, fine_before=now - keep.keep_fine, hourly_before=now - keep.keep_hourly
+    )
+    rows += await asyncio.to_thread(app.store.maintenance.prune_ledger, now - keep.keep_incidents)
+    if rows:
+        await asyncio.to_thread(app.store.maintenance.vacuum)
+    log.info("upkeep", extra={"rows_deleted": rows})
+
+
+async def back_up(app: App) -> Path | None:
+    """Writes a consistent copy to state_dir/backups and removes the oldest ones; None where backups are off. Raises StoreError."""
+    keep = app.settings.store.keep_backups
+    if not keep:
+        return None
+    folder = app.state_dir / "backups"
+    target = folder / backup_name(app.clock.now())
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(app.store.maintenance.backup, target)
+    old = sorted(path for path in folder.iterdir() if _BACKUP.fullmatch(path.name))[:-keep]
+    for path in old:
+        path.unlink(missing_ok=True)
+    log.info("backup_written", extra={"path": str(target), "removed": len(old)})
+    return target
+
+
+def backup_name(at: datetime) -> str:
+    """Sorts by time: `monitor-20260302T090000Z.db`."""
+    return f"monitor-{at:%Y%m%dT%H%M%SZ}.db"
+
+
+def is_backup_due(app: App) -> bool:
+    """Whether the newest backup is older than `store.backup_every` (also true where there is none)."""
+    folder = app.state_dir / "backups"
+    if not app.settings.store.keep_backups:
+        return False
+    newest = max((path.stat().st_mtime for path in folder.glob("monitor-*.db")), default=0.0)
+    return (
+        app.clock.now().timestamp() - newest > (app.settings.store.backup_every - timedelta(minutes=5)).total_seconds()
+    )

@@ -1,0 +1,204 @@
+"""One watch cycle: read keys and usage, judge, write down, tell, act.
+
+1. keys: inventory and counters, every cycle; a counter burst is looked into at once by the key's hash
+2. usage: the trailing overlap of all keys, when `schedule.usage_every` has passed
+3. settle: the hours that may still change, when `schedule.settle_every` has passed
+4. judge: features, findings, plan, off the event loop
+5. commit: findings, incidents, intents and messages in one synced transaction
+6. act: each intent carried out, read back, its outcome written with the message that tells of it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from monitor.collect import counters
+from monitor.collect.base import UsageBatch
+from monitor.domain import BUCKET_S, HOUR_S, Action, Inventory, Notice
+from monitor.errors import SourceError
+from monitor.jobs import act, context, facts, troubles
+from monitor.jobs.app import App
+from monitor.jobs.troubles import Trouble
+from monitor.pipeline import Judgement
+
+log = logging.getLogger(__name__)
+
+MINUTE_REACH = timedelta(hours=3)
+"""Minute data is served in windows of at most three hours; older gaps are closed by the settle lane."""
+
+
+@dataclass(slots=True)
+class CycleReport:
+    """What one cycle did: for the log line, `once`, `status` and the tests."""
+
+    at: datetime
+    n_keys: int = 0
+    n_usage_rows: int = 0
+    n_bursts: int = 0
+    n_findings: int = 0
+    actions: tuple[Action, ...] = ()
+    errors: dict[str, SourceError] = field(default_factory=dict)
+    worked: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Lane:
+    """One kind of reading with a beat of its own; `read` returns up to where it now is complete."""
+
+    name: str
+    every: timedelta
+    read: Callable[[datetime, CycleReport], Awaitable[datetime]]
+    due: float = float("-inf")
+    complete_until: datetime | None = None
+
+
+class Watch:
+    """The watch job, and what it remembers between cycles: last counters, when lanes are due, what is in trouble."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.lock = asyncio.Lock()
+        self.n_cycles = 0
+        self.troubles: dict[str, Trouble] = {}
+        self._counters: pd.DataFrame | None = None
+        schedule = app.settings.schedule
+        self.lanes = (
+            Lane("usage", schedule.usage_every, self._read_usage),
+            Lane("settle", schedule.settle_every, self._read_settling),
+        )
+
+    async def cycle(self) -> CycleReport:
+        """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
+        async with self.lock:
+            now = self.app.now()
+            report = CycleReport(at=now)
+            inventory = await self._read_keys(now, report)
+            for lane in self.lanes:
+                await self._run_lane(lane, now, report)
+            self.troubles, notices = troubles.note(self.troubles, report.errors, frozenset(report.worked), now)
+            judgement = await self._judge(now, is_healthy=inventory is not None and inventory.is_complete)
+            report.n_findings = len(judgement.findings)
+            await self._commit(judgement, notices, now)
+            report.actions = await act.carry_out(self.app, judgement.plan.actions)
+            self.n_cycles += 1
+            await asyncio.to_thread(facts.publish, self, report)
+            _log(report)
+            return report
+
+    async def take(self, batch: UsageBatch) -> None:
+        """Writes a batch to the store, then takes it into the state of the fleet."""
+        await asyncio.to_thread(self.app.store.usage.write, batch.usage, batch.coverage)
+        await asyncio.to_thread(self.app.pipeline.take, batch.usage, batch.coverage)
+
+    async def _read_keys(self, now: datetime, report: CycleReport) -> Inventory | None:
+        """The fast lane. None where the listing failed: then nothing automatic happens in this cycle."""
+        store = self.app.store
+        try:
+            known = [key.key_hash for key in await asyncio.to_thread(store.keys.keys)]
+            inventory = await self.app.source.inventory(known)
+        except SourceError as error:
+            report.errors["keys"] = error
+            return None
+        await asyncio.to_thread(store.keys.record, inventory)
+        report.worked.add("keys")
+        report.n_keys = len(inventory.keys)
+        sample = counters.sample(inventory, store.keys.catalog)
+        await asyncio.to_thread(store.usage.write_counters, sample)
+        before, self._counters = self._counters, sample
+        if before is not None:
+            deltas = counters.deltas(before, sample)
+            self.app.pipeline.take_counters(deltas)
+            await self._drill_down(self._bursts(deltas, now), now, report)
+        return inventory
+
+    def _bursts(self, deltas: pd.DataFrame, now: datetime) -> npt.NDArray[np.int32]:
+        settings = self.app.settings
+        floor_nusd = round(settings.detection.min_usd_per_hour * 1e9)
+        key_nos = counters.bursts(deltas, self.app.pipeline.expected_per_hour_nusd(now), floor_per_hour_nusd=floor_nusd)
+        return key_nos[: settings.collect.drilldown_keys]
+
+    async def _drill_down(self, key_nos: npt.NDArray[np.int32], now: datetime, report: CycleReport) -> None:
+        """Asks what bursting keys spend their money on; the answer goes where all usage goes."""
+        if not len(key_nos):
+            return
+        report.n_bursts = len(key_nos)
+        hashes = [self.app.store.keys.catalog.key_hash(int(no)) for no in key_nos]
+        try:
+            batch = await self.app.source.drilldown(
+                hashes, _floor(now - self.app.settings.collect.overlap, BUCKET_S), now
+            )
+        except SourceError as error:
+            report.errors["drilldown"] = error
+            return
+        report.worked.add("drilldown")
+        report.n_usage_rows += len(batch.usage)
+        await self.take(batch)
+
+    async def _run_lane(self, lane: Lane, now: datetime, report: CycleReport) -> None:
+        """Runs a lane that is due; after a failure it is due again at once (the circuit breaker paces it)."""
+        monotonic = self.app.clock.monotonic()
+        if monotonic < lane.due:
+            return
+        try:
+            lane.complete_until = await lane.read(now, report)
+        except SourceError as error:
+            report.errors[lane.name] = error
+            return
+        report.worked.add(lane.name)
+        lane.due = monotonic + lane.every.total_seconds()
+
+    async def _read_usage(self, now: datetime, report: CycleReport) -> datetime:
+        """The overlap, or after a gap from where it began, as far as minute data reaches."""
+        until = self.lanes[0].complete_until or now
+        since = max(now - MINUTE_REACH, min(until, now) - self.app.settings.collect.overlap)
+        batch = await self.app.source.recent(_floor(since, BUCKET_S), now)
+        report.n_usage_rows += len(batch.usage)
+        await self.take(batch)
+        return now
+
+    async def _read_settling(self, now: datetime, report: CycleReport) -> datetime:
+        """Whole hours that may still change, or after a gap all hours since."""
+        settled = self.lanes[1].complete_until or now
+        since = max(now - self.app.settings.collect.history, min(settled, now) - self.app.settings.collect.settle_after)
+        until = _floor(now, HOUR_S)
+        batch = await self.app.source.hourly(_floor(since, HOUR_S), until)
+        report.n_usage_rows += len(batch.usage)
+        await self.take(batch)
+        return until
+
+    async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
+        facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
+        return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
+
+    async def _commit(self, judgement: Judgement, notices: tuple[Notice, ...], now: datetime) -> None:
+        """One synced transaction; skipped where there is nothing to write."""
+        plan = judgement.plan
+        messages = await asyncio.to_thread(act.compose, self.app, (*notices, *plan.notices), now)
+        if judgement.findings or plan.incidents or plan.actions or plan.verdicts or messages:
+            await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
+
+
+def _floor(at: datetime, seconds: int) -> datetime:
+    return at - timedelta(seconds=at.timestamp() % seconds)
+
+
+def _log(report: CycleReport) -> None:
+    log.info(
+        "watch_cycle",
+        extra={
+            "keys": report.n_keys,
+            "rows": report.n_usage_rows,
+            "bursts": report.n_bursts,
+            "findings": report.n_findings,
+            "actions": len(report.actions),
+            "errors": "; ".join(f"{lane}: {error}" for lane, error in report.errors.items()) or "none",
+        },
+    )

@@ -1,0 +1,346 @@
+"""Notice -> Message: what people are told, in words. Pure.
+
+A message reads from the top: one sentence that says it all, the facts, why, what happens, how to undo it, and how far
+the figures can be trusted. Usage alone cannot tell a leak from a runaway job, so nobody is ever accused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from monitor.domain import (
+    Action,
+    ActionState,
+    ApiKey,
+    Incident,
+    Message,
+    MessageKind,
+    Notice,
+    Reason,
+    Rung,
+    Severity,
+    Verb,
+    short_id,
+)
+from monitor.notify.wording import QUALITIES, REASONS, SEVERITIES, called, cause_line, command, short_hash
+from monitor.wording import count, dollars, duration, moment, money, multiple, name, one_line, shorten
+
+Facts = tuple[tuple[str, str], ...]
+Sections = tuple[tuple[str, tuple[str, ...]], ...]
+
+RESTORE: Final = "openrouter-monitor restore"
+REVOKE: Final = "openrouter-monitor revoke"
+EXPLAIN: Final = "openrouter-monitor explain"
+
+_MAX_TITLE_NAME: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What one kind of notice says; `compose` adds identity, address and footer."""
+
+    title: str
+    summary: str
+    severity: Severity
+    facts: Facts = ()
+    evidence: tuple[str, ...] = ()
+    sections: Sections = ()
+    undo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the words are about, beside the notice itself."""
+
+    key: ApiKey | None
+    owner: str
+    workspace_name: str | None
+    now: datetime
+    restore_command: str
+
+
+def compose(
+    notice: Notice,
+    key: ApiKey | None,
+    *,
+    channel: str,
+    owner: str,
+    workspace_name: str | None,
+    now: datetime,
+    data_as_of: datetime | None,
+    restore_command: str = RESTORE,
+) -> Message:
+    """The message for a notice.
+
+    `key` is the key as last seen, None where the notice is about none or the key is gone. `data_as_of`: how fresh the usage
+    behind the figures is, None where unknown. The `message_id` depends on what is told, never on `now`: a notice composed
+    again after a crash is the same message."""
+    about = About(key, owner, workspace_name, now, restore_command)
+    words = _WRITERS.get(notice.kind, _plain)(notice, about)
+    incident = notice.incident
+    return Message(
+        message_id=message_id(notice),
+        kind=notice.kind,
+        channel=channel,
+        severity=words.severity,
+        title=words.title,
+        summary=words.summary,
+        facts=words.facts,
+        evidence=words.evidence,
+        sections=words.sections,
+        undo=words.undo,
+        footer=_footer(notice, now=now, data_as_of=data_as_of),
+        thread=incident.incident_id if incident else notice.action.incident_id if notice.action else None,
+        created_at=now,
+    )
+
+
+def message_id(notice: Notice) -> str:
+    """`INC-…:2:alert`. Actions add their own id, so that disable, restore and disable again at one step are three messages;
+    notices without incident are told apart by when and what they say."""
+    incident, action, kind = notice.incident, notice.action, notice.kind
+    if kind in {MessageKind.ACTION, MessageKind.ACTION_FAILED} and action is not None:
+        base = f"{incident.incident_id}:{incident.step}" if incident else f"{action.incident_id or 'NONE'}:0"
+        return f"{base}:{kind.value}:{action.action_id}"
+    if incident is not None:
+        return f"{incident.incident_id}:{incident.step}:{kind.value}"
+    return f"{short_id('MSG', kind.value, notice.at.isoformat(), notice.detail)}:0:{kind.value}"
+
+
+def _alert(notice: Notice, about: About) -> Words:
+    incident = notice.incident
+    if incident is None:
+        return _plain(notice, about)
+    is_act = notice.verdict is not None and notice.verdict.is_act
+    return Words(
+        title=f"Unusual spend: {_title_name(about, incident.key_hash)}",
+        summary=_alert_sentence(incident, about),
+        severity=incident.severity,
+        facts=_facts(incident, about),
+        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
+        undo=command(about.restore_command, incident.key_hash) if is_act else "",
+    )
+
+
+def _alert_sentence(incident: Incident, about: About) -> str:
+    """Amount, window, rate, multiple, key: enough for whoever reads only the notification on a phone."""
+    who = called(about.key, incident.key_hash)
+    if incident.spent_nusd <= 0:
+        return f"{who} spends {money(incident.per_hour_nusd)}/h ({_usual(incident)}) and needs a look."
+    times = multiple(incident.per_hour_nusd, incident.expected_per_hour_nusd)
+    against = f", {times} its usual" if times else ", where it usually spends nothing"
+    return (
+        f"{who} spent {money(incident.spent_nusd)} above its usual in {duration(_since_onset(incident, about))}:"
+        f" {money(incident.per_hour_nusd)}/h now{against}. A leak or a runaway job."
+    )
+
+
+def _since_onset(incident: Incident, about: About) -> timedelta:
+    return (incident.resolved_at or about.now) - incident.onset_at
+
+
+def _what_happens(notice: Notice, key_hash: str) -> tuple[str, ...]:
+    verdict = notice.verdict
+    by_hand = f"To stop it by hand: {command(REVOKE, key_hash)}"
+    look = f"To see all evidence: {command(EXPLAIN, key_hash)}"
+    if verdict is None:
+        return (by_hand, look)
+    if verdict.is_act:
+        return (
+            f"The key is being disabled automatically: {REASONS[verdict.reason]}. The outcome follows in this thread.",
+            look,
+        )
+    why = f"Nothing automatic: {REASONS[verdict.reason]}."
+    if verdict.detail:
+        why = f"{why} {_sentence(verdict.detail)}"
+    if verdict.reason in {Reason.ALREADY_DISABLED, Reason.KEY_GONE}:
+        return (why, look)
+    return (why, by_hand, look)
+
+
+def _action(notice: Notice, about: About) -> Words:
+    action = notice.action
+    if action is None:
+        return _plain(notice, about)
+    is_disable = action.verb is Verb.DISABLE
+    done = "disabled" if is_disable else "restored"
+    incident = notice.incident
+    at = moment(action.finished_at or about.now)
+    after = ""
+    if incident is not None and is_disable:
+        span = duration((action.finished_at or about.now) - incident.onset_at)
+        after = f", {span} after the unusual spend began; {money(incident.spent_nusd)} above its usual by then"
+    lines = [f"{_by(action)}: {REASONS[action.reason]}." if is_disable else f"{_by(action)}."]
+    if action.detail:
+        lines.append(f"Read back: {one_line(action.detail)}")
+    if is_disable:
+        lines.append(
+            "Whatever uses this key gets errors from now on. Its settings are kept and can be put back exactly."
+        )
+    return Words(
+        title=f"Key {done}: {_title_name(about, action.key_hash)}",
+        summary=f"{called(about.key, action.key_hash)} was {done} at {at}{after}.",
+        severity=_severity_of(incident) if is_disable else Severity.NOTICE,
+        facts=(*_identity(about, action.key_hash), *_prior(action)),
+        sections=(("What was done", tuple(lines)),),
+        undo=command(about.restore_command if is_disable else REVOKE, action.key_hash),
+    )
+
+
+def _action_failed(notice: Notice, about: About) -> Words:
+    """The loudest message there is: money keeps flowing and the monitor could not stop it."""
+    action = notice.action
+    if action is None:
+        return _plain(notice, about)
+    verb = action.verb.value
+    incident = notice.incident
+    still = ""
+    if incident is not None and action.verb is Verb.DISABLE:
+        still = f" It spends {money(incident.per_hour_nusd)}/h; {money(incident.at_risk_nusd)} is at risk."
+    why = _sentence(action.detail) if action.detail else "the outcome is not known."
+    if action.state is ActionState.EXPIRED:
+        why = f"the intent grew too old to carry out safely. {_sentence(action.detail)}".rstrip()
+    now_what = (
+        "Disable the key yourself now, on the issuer's key page,",
+        f"or try again: {command(REVOKE, action.key_hash)}",
+    )
+    again = (f"Try again: {command(about.restore_command, action.key_hash)}",)
+    return Words(
+        title=f"COULD NOT {verb.upper()}: {_title_name(about, action.key_hash)}",
+        summary=f"{called(about.key, action.key_hash)} was NOT {verb}d: {why}{still}",
+        severity=Severity.CRITICAL,
+        facts=(*_identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
+        sections=(("What to do", now_what if action.verb is Verb.DISABLE else again),),
+    )
+
+
+def _resolved(notice: Notice, about: About) -> Words:
+    incident = notice.incident
+    if incident is None:
+        return _plain(notice, about)
+    ended = incident.resolved_at or about.now
+    is_disabled = about.key is not None and about.key.settings.is_disabled
+    lines = [f"Why: {one_line(incident.resolution)}"] if incident.resolution else []
+    if is_disabled:
+        lines.append("The key is still disabled.")
+    return Words(
+        title=f"Resolved: {_title_name(about, incident.key_hash)}",
+        summary=(
+            f"The incident of {called(about.key, incident.key_hash)} is over: {money(incident.spent_nusd)} above its usual"
+            f" in all, from {moment(incident.onset_at)} to {moment(incident.last_seen_at)}."
+        ),
+        severity=Severity.NOTICE,
+        facts=(*_identity(about, incident.key_hash), ("Closed", moment(ended))),
+        sections=(("How it ended", tuple(lines)),) if lines else (),
+        undo=command(about.restore_command, incident.key_hash) if is_disabled else "",
+    )
+
+
+def _plain(notice: Notice, _about: About) -> Words:
+    """Notices in free words: the first line is the sentence, further lines a list."""
+    lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))]
+    worst = max((each.severity for each in notice.incidents), default=Severity.WARNING)
+    if notice.kind is MessageKind.TEST:
+        test = "This is a test message from openrouter-monitor; nothing needs to be done."
+        return Words("Test message", lines[0] if lines else test, Severity.NOTICE)
+    together = f"{count(len(notice.incidents), 'incident')} in one message"
+    return Words(
+        title=together if notice.incidents else "About the monitor itself",
+        summary=lines[0] if lines else "No details were given.",
+        severity=worst,
+        sections=(("Keys" if notice.incidents else "Details", tuple(lines[1:])),) if len(lines) > 1 else (),
+    )
+
+
+_WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
+    MessageKind.ALERT: _alert,
+    MessageKind.ACTION: _action,
+    MessageKind.ACTION_FAILED: _action_failed,
+    MessageKind.RESOLVED: _resolved,
+}
+
+
+def _facts(incident: Incident, about: About) -> Facts:
+    rarity = "" if incident.p_value is None else f", rarity {incident.p_value:.1g}"
+    return (
+        *_identity(about, incident.key_hash),
+        ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
+        ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
+        ("Now", f"{money(incident.per_hour_nusd)}/h ({_usual(incident)})"),
+        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
+        ("Found by", f"{', '.join(incident.detectors) or 'a person'}{rarity}"),
+    )
+
+
+def _severity_why(incident: Incident) -> str:
+    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "enough to tell you")
+    return f"{money(incident.at_risk_nusd)} at risk, evidence {evidence}"
+
+
+def _identity(about: About, key_hash: str) -> Facts:
+    key = about.key
+    known = name(key.key_name) if key else "(not in the inventory)"
+    label = name(key.label, fallback="-") if key else "-"
+    workspace = name(about.workspace_name or (key.workspace_id if key else None) or "", fallback="default")
+    return (
+        ("Key", known),
+        ("Hash and label", f"{short_hash(key_hash)} · {label}"),
+        ("Owner", name(about.owner, fallback="nobody named (no route matches)")),
+        ("Workspace", workspace),
+    )
+
+
+def _prior(action: Action) -> Facts:
+    """The state that `restore` puts back."""
+    prior = action.prior
+    if prior is None:
+        return ()
+    state = "disabled" if prior.is_disabled else "enabled"
+    reset = f" {one_line(prior.limit_reset)}" if prior.limit_reset and prior.limit_usd is not None else ""
+    return (("Before", f"{state}, limit {dollars(prior.limit_usd)}{reset}".replace("limit no limit", "no limit")),)
+
+
+def _usual(incident: Incident) -> str:
+    return f"usual {money(incident.expected_per_hour_nusd)}/h"
+
+
+def _severity_of(incident: Incident | None) -> Severity:
+    return incident.severity if incident else Severity.WARNING
+
+
+def _by(action: Action) -> str:
+    who = one_line(action.requested_by)
+    return "Automatically" if who in {"", "monitor"} else f"By {shorten(who, 80)}"
+
+
+def _sentence(text: str) -> str:
+    plain = one_line(text)
+    return plain if plain.endswith((".", "!", "?", "…")) else f"{plain}."
+
+
+def _title_name(about: About, key_hash: str) -> str:
+    visible = name(about.key.key_name, fallback="") if about.key else ""
+    return shorten(visible, _MAX_TITLE_NAME) or short_hash(key_hash)
+
+
+def _footer(notice: Notice, *, now: datetime, data_as_of: datetime | None) -> str:
+    """Identity and honesty: which incident, how old the data is, and what is wrong with it."""
+    incident = notice.incident
+    parts = []
+    if incident is not None:
+        parts += [incident.incident_id, f"step {incident.step}"]
+    elif notice.action is not None and notice.action.incident_id:
+        parts.append(notice.action.incident_id)
+    if notice.action is not None:
+        parts.append(notice.action.action_id)
+    if incident is not None:
+        as_of = data_as_of or incident.quality.as_of
+        parts.append(f"data {duration(now - as_of)} old" if as_of else "age of the data unknown")
+        parts += [QUALITIES[incident.quality.state]] if QUALITIES[incident.quality.state] else []
+        parts += ["not certain which key"] if incident.quality.is_ambiguous else []
+        parts += [shorten(one_line(note), 200) for note in incident.quality.notes]
+    return " · ".join(part for part in parts if part)

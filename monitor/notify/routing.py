@@ -1,0 +1,56 @@
+"""Which channel and which owner a key's messages belong to. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monitor.config import Route
+from monitor.domain import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where messages about a key go. `owner` is empty where no route names one; `why` says which rule decided."""
+
+    channel: str
+    owner: str
+    why: str
+
+
+def route(
+    key: ApiKey | None, *, routes: Sequence[Route], workspaces: Mapping[str, str], default_channel: str
+) -> Destination:
+    """The first route that matches the key, else the default channel.
+
+    All conditions of a route must hold: `key_name` is searched in the name, `workspace` is a name or id, `creator` a user id.
+    `workspaces`: name by id. Names are text from outside, so a route by name alone trusts whoever names the keys."""
+    if key is None:
+        return Destination(default_channel, "", "slack.default_channel: not about a known key")
+    for number, each in enumerate(routes, start=1):
+        if _matches(each, key, workspaces):
+            return Destination(each.channel, each.owner or each.channel, f"routes[{number}]: {_conditions(each)}")
+    return Destination(default_channel, "", "slack.default_channel: no route matches")
+
+
+def owners(keys: Sequence[ApiKey], *, routes: Sequence[Route], workspaces: Mapping[str, str]) -> dict[str, str]:
+    """Owner by key_hash for the digest, empty where no route matches."""
+    return {key.key_hash: route(key, routes=routes, workspaces=workspaces, default_channel="").owner for key in keys}
+
+
+def _matches(each: Route, key: ApiKey, workspaces: Mapping[str, str]) -> bool:
+    if each.workspace is not None:
+        workspace_name = workspaces.get(key.workspace_id or "")
+        if each.workspace not in {key.workspace_id, workspace_name}:
+            return False
+    if each.creator is not None and each.creator != key.creator_user_id:
+        return False
+    return re.search(each.key_name, key.key_name) is not None
+
+
+def _conditions(each: Route) -> str:
+    said = [f"key_name {each.key_name!r}"] if each.key_name != ".*" else []
+    said += [f"workspace {each.workspace!r}"] if each.workspace is not None else []
+    said += [f"creator {each.creator!r}"] if each.creator is not None else []
+    return ", ".join(said) or "every key"

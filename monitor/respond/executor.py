@@ -1,0 +1,100 @@
+"""Carries intents out: once, in time, read back, and taken up again after a crash.
+
+The intent is journalled before any of this is called, the returned action (with its outcome) after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from monitor.domain import Action, ActionState, Clock, Incident, MessageKind, Notice, Verb
+from monitor.errors import ActionFailed, RateLimited, SourceError
+from monitor.respond.base import Responder
+
+RETRY_AFTER_S: Final = (1.0, 4.0, 15.0)
+"""Seconds before the second, third and fourth attempt; a rate limit may ask for more."""
+
+LONGEST_WAIT_S: Final = 60.0
+
+PEOPLE: Final = "cli:"
+"""Prefix of `Action.requested_by` where a person asked: `cli:<user>`."""
+
+
+async def carry_out(action: Action, responder: Responder, *, clock: Clock) -> Action:
+    """The action with its outcome: DONE, FAILED, or EXPIRED where it came too late (then nothing was touched).
+
+    Temporary failures are tried again a few times, never beyond the intent's expiry, which is measured in the source's
+    time: `clock` tells that. An action that is not INTENDED is returned as it is. Raises nothing of its own; if it is
+    cancelled, the intent stays open for `resolve_open`."""
+    if action.state is not ActionState.INTENDED:
+        return action
+    if responder.verb is not action.verb:
+        raise ValueError(f"{action.action_id} asks for {action.verb}, the responder does {responder.verb}")
+    if clock.now() >= action.expires_at:
+        return _ended(action, ActionState.EXPIRED, "too old to be carried out; to be judged anew", clock)
+    started = clock.monotonic()
+    lifetime_s = (action.expires_at - clock.now()).total_seconds()
+    for wait_s in (*RETRY_AFTER_S, None):
+        try:
+            return _ended(action, ActionState.DONE, await responder.apply(action), clock)
+        except ActionFailed as error:
+            failure = error
+        if failure.permanent or wait_s is None:
+            break
+        pause = _pause(failure, wait_s)
+        if clock.monotonic() - started + pause >= lifetime_s:
+            break
+        await clock.sleep(pause)
+    return _ended(action, ActionState.FAILED, _what_failed(failure), clock)
+
+
+async def resolve_open(
+    actions: Iterable[Action], responders: Mapping[Verb, Responder], *, clock: Clock
+) -> tuple[Action, ...]:
+    """Intents found without outcome (a crash in between), now with one, in the order given.
+
+    The key is read: in the wanted state means DONE; otherwise the intent is carried out again, or EXPIRED if its time
+    is over. An intent whose key cannot be read now stays open and is left out; so are actions not INTENDED."""
+    resolved = []
+    for action in actions:
+        if action.state is not ActionState.INTENDED:
+            continue
+        responder = responders[action.verb]
+        try:
+            is_applied = await responder.is_applied(action)
+        except SourceError:
+            continue  # neither outcome is proven: the next pass asks again
+        if is_applied:
+            resolved.append(_ended(action, ActionState.DONE, "found done after an interruption", clock))
+        else:
+            resolved.append(await carry_out(action, responder, clock=clock))
+    return tuple(resolved)
+
+
+def outcome_notice(action: Action, *, at: datetime, incident: Incident | None = None) -> Notice | None:
+    """What people are told of an outcome: done, or failed, which is the loudest message of all. An automatic intent that
+    expired is judged anew by itself; one that a person asked for is theirs to repeat, so they are told."""
+    if action.state is ActionState.DONE:
+        return Notice(kind=MessageKind.ACTION, at=at, incident=incident, action=action, detail=action.detail)
+    is_asked_for = action.requested_by.startswith(PEOPLE)
+    if action.state is ActionState.FAILED or (action.state is ActionState.EXPIRED and is_asked_for):
+        return Notice(kind=MessageKind.ACTION_FAILED, at=at, incident=incident, action=action, detail=action.detail)
+    return None
+
+
+def _ended(action: Action, state: ActionState, detail: str, clock: Clock) -> Action:
+    return replace(action, state=state, finished_at=clock.now(), detail=detail)
+
+
+def _pause(failure: ActionFailed, wait_s: float) -> float:
+    """Seconds until the next attempt: ours, or what the issuer asked for, bounded."""
+    cause = failure.__cause__
+    asked_s = cause.retry_after if isinstance(cause, RateLimited) else 0.0
+    return min(LONGEST_WAIT_S, max(wait_s, asked_s))
+
+
+def _what_failed(failure: ActionFailed) -> str:
+    unknown = "; whether it was done is unknown: look at the key at the issuer" if failure.is_outcome_unknown else ""
+    return f"{failure}{unknown}"

@@ -1,0 +1,183 @@
+"""Usage tables: set, never add. Only what differs from what is stored is written.
+
+A matrix of usage has the columns bucket_start, key_no, value_no, n_requests, tokens_prompt, tokens_completion,
+tokens_reasoning, cost_nusd, as its table; the dimension is that of the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from monitor.domain import HOUR_S
+from monitor.errors import StoreError
+from monitor.frames import ALL_KEYS, COUNTERS, COVERAGE, USAGE, check, epoch_s, utc_seconds
+from monitor.store import coverage as spans
+from monitor.store.catalog import CatalogTables
+from monitor.store.counters import read_counters, write_counters
+from monitor.store.database import Database
+from monitor.store.hourly import hours_of
+from monitor.store.matrices import Matrix, Packing, delete_sql, execute_rows, positions, upsert_sql
+from monitor.store.retention import prune
+from monitor.store.schema import USAGE_TABLES
+from monitor.store.usage_rows import N_COLUMNS, read_rows
+
+_UPSERTS: Final = {bucket_s: upsert_sql(table) for bucket_s, table in USAGE_TABLES.items()}
+_DELETES: Final = {bucket_s: delete_sql(table) for bucket_s, table in USAGE_TABLES.items()}
+_NUMBERS: Final = ("key_no", "value_no", "n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd")
+
+
+class SqliteUsage:
+    """`UsageStore` over SQLite. Not synced to disk on each write: what a power cut takes is read from the source again."""
+
+    def __init__(self, database: Database, catalog: CatalogTables) -> None:
+        self._database = database
+        self._catalog = catalog
+
+    def write(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
+        """Sets USAGE rows, and removes rows the new COVERAGE says are known to be no more.
+
+        A stored row goes if its bucket lies whole in a span of `coverage` that is known, for its dimension and key (or
+        all keys), and `usage` does not hold it: spend was corrected away, or moved to another value."""
+        check(usage, USAGE)
+        rows, sizes = self._rows_of(usage)
+        covered = spans.to_matrix(check(coverage, COVERAGE))
+        _require_known_sizes(np.concatenate((sizes, covered[:, spans.BUCKET_SIZE])))
+        with self._database.write(is_synced=False) as connection:
+            self._catalog.save(connection)
+            for bucket_s in USAGE_TABLES:
+                self._set(
+                    connection,
+                    rows[sizes == bucket_s],
+                    covered[covered[:, spans.BUCKET_SIZE] == bucket_s],
+                    bucket_s=bucket_s,
+                )
+            spans.write_spans(connection, covered)
+
+    def read(
+        self, since: datetime, until: datetime, *, bucket_s: int, key_nos: Collection[int] | None = None
+    ) -> pd.DataFrame:
+        """USAGE of one bucket size with bucket_start in [since, until), sorted by (bucket_start, key_no, value_no)."""
+        _require_known_sizes(np.array([bucket_s]))
+        with self._database.read() as connection:
+            self._catalog.agree(connection)
+            rows = read_rows(connection, ceil_s(since), ceil_s(until), bucket_s=bucket_s, key_nos=key_nos)
+        return self._frame(rows, bucket_s=bucket_s)
+
+    def read_hourly(self, since: datetime, until: datetime, *, key_nos: Collection[int] | None = None) -> pd.DataFrame:
+        """USAGE in hours, sorted as `read`. For each (hour, key, dimension) its own hourly rows where there are any or the
+        hour is known to have none, else the sum of its ten-minute rows."""
+        with self._database.read() as connection:
+            self._catalog.agree(connection)
+            dimensions = self._catalog.catalog.dimensions().astype(np.int64)
+            rows = hours_of(connection, ceil_s(since), ceil_s(until), dimensions=dimensions, key_nos=key_nos)
+        return self._frame(rows, bucket_s=HOUR_S)
+
+    def coverage(self, since: datetime, until: datetime, *, bucket_s: int | None = None) -> pd.DataFrame:
+        """COVERAGE rows that overlap the window, oldest first (a later row for the same span wins)."""
+        with self._database.read() as connection:
+            self._catalog.agree(connection)
+            rows = spans.read_spans(connection, floor_s(since), ceil_s(until), bucket_s=bucket_s)
+        return check(spans.to_frame(rows), COVERAGE)
+
+    def write_counters(self, counters: pd.DataFrame) -> None:
+        """Appends COUNTERS samples; the same sample twice is one."""
+        with self._database.write(is_synced=False) as connection:
+            self._catalog.save(connection)
+            write_counters(connection, check(counters, COUNTERS))
+
+    def counters(self, since: datetime, until: datetime) -> pd.DataFrame:
+        """COUNTERS sampled in the window, sorted by (sampled_at, key_no)."""
+        with self._database.read() as connection:
+            self._catalog.agree(connection)
+            return check(read_counters(connection, ceil_s(since), ceil_s(until)), COUNTERS)
+
+    def prune(self, *, fine_before: datetime, hourly_before: datetime) -> int:
+        """Deletes usage, counters and coverage older than that, in short transactions; returns rows deleted.
+
+        Thins counters older than two days to one sample an hour, and joins old coverage."""
+        return prune(self._database, fine_before=floor_s(fine_before), hourly_before=floor_s(hourly_before))
+
+    def _set(self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int) -> None:
+        """Makes the stored rows of one bucket size equal to `rows`, wherever `rows` or known coverage speak of them."""
+        stored = self._stored_around(connection, rows, covered, bucket_s=bucket_s)
+        packing = Packing.around(rows, stored, bucket_s=bucket_s)
+        rows = _last_of_each(rows, packing)
+        packed, stored_packed = packing.pack(rows), packing.pack(stored)
+        at, is_stored = positions(stored_packed, packed)
+        changed = ~is_stored
+        changed[is_stored] = (stored[at[is_stored]] != rows[is_stored]).any(axis=1)
+        _, is_kept = positions(packed, stored_packed)
+        absent = stored[~is_kept]
+        dimensions = self._catalog.catalog.dimensions().astype(np.int64)[absent[:, 2]]
+        gone = absent[spans.is_covered(absent, dimensions, covered, bucket_s=bucket_s)]
+        execute_rows(connection, _DELETES[bucket_s], gone[:, :3])
+        execute_rows(connection, _UPSERTS[bucket_s], rows[changed])
+
+    def _stored_around(self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int) -> Matrix:
+        """The stored rows that a write could touch, and as few others as is cheap."""
+        known = covered[covered[:, spans.QUALITY] == spans.KNOWN]
+        starts = np.concatenate((rows[:, 0], known[:, spans.SINCE]))
+        if not len(starts):
+            return np.empty((0, N_COLUMNS), np.int64)
+        ends = np.concatenate((rows[:, 0] + bucket_s, known[:, spans.UNTIL]))
+        keys = None
+        if ALL_KEYS not in known[:, spans.KEY]:
+            keys = np.unique(np.concatenate((rows[:, 1], known[:, spans.KEY]))).tolist()
+        return read_rows(connection, int(starts.min()), int(ends.max()), bucket_s=bucket_s, key_nos=keys)
+
+    def _rows_of(self, usage: pd.DataFrame) -> tuple[Matrix, Matrix]:
+        """USAGE as a matrix and the bucket size of each row. Raises StoreError for rows the tables could not hold."""
+        starts = epoch_s(usage["bucket_start"])
+        sizes = usage["bucket_s"].to_numpy(np.int64)
+        rows = np.column_stack([starts, *(usage[name].to_numpy(np.int64) for name in _NUMBERS)])
+        catalog = self._catalog.catalog
+        if len(rows):
+            if (sizes <= 0).any() or (starts % sizes != 0).any():
+                raise StoreError("usage has a bucket that does not start at a multiple of its size; nothing was written")
+            if rows[:, 1:3].min() < 0 or rows[:, 1].max() >= catalog.n_keys or rows[:, 2].max() >= catalog.n_values:
+                raise StoreError("usage has a key_no or value_no that this store's catalog never gave out; nothing was written")
+            if (catalog.dimensions()[rows[:, 2]] != usage["dimension"].to_numpy()).any():
+                raise StoreError("usage has a value_no under another dimension than the catalog's; nothing was written")
+        return rows, sizes
+
+    def _frame(self, rows: Matrix, *, bucket_s: int) -> pd.DataFrame:
+        columns: dict[str, object] = {name: rows[:, at] for at, name in enumerate(_NUMBERS, start=1)}
+        columns["bucket_start"] = utc_seconds(rows[:, 0])
+        columns["bucket_s"] = np.full(len(rows), bucket_s)
+        columns["dimension"] = self._catalog.catalog.dimensions()[rows[:, 2]]
+        frame = {
+            name: columns[name] if dtype.startswith("datetime") else np.asarray(columns[name]).astype(dtype)
+            for name, dtype in USAGE.items()
+        }
+        return check(pd.DataFrame(frame, copy=False), USAGE)
+
+
+def floor_s(moment: datetime) -> int:
+    """The last whole second at or before it, since the epoch."""
+    return int(moment.timestamp() // 1)
+
+
+def ceil_s(moment: datetime) -> int:
+    """The first whole second at or after it: what starts before it lies before this second."""
+    return -int(-moment.timestamp() // 1)
+
+
+def _require_known_sizes(sizes: Matrix) -> None:
+    strange = set(sizes.tolist()) - set(USAGE_TABLES)
+    if strange:
+        raise StoreError(f"buckets of {sorted(strange)} s are not stored; only {sorted(USAGE_TABLES)} s are")
+
+
+def _last_of_each(rows: Matrix, packing: Packing) -> Matrix:
+    """Rows sorted by their key; of those with the same key the last one given."""
+    packed = packing.pack(rows)
+    order = np.argsort(packed, kind="stable")
+    ordered = packed[order]
+    is_last = np.concatenate((ordered[1:] != ordered[:-1], [True])) if len(ordered) else np.empty(0, bool)
+    return rows[order[is_last]]

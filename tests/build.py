@@ -1,0 +1,199 @@
+"""Small builders for tests: every argument has a harmless default, say only what the test is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from monitor import frames
+from monitor.config import Settings
+from monitor.decide import Context
+from monitor.domain import (
+    NUSD,
+    Action,
+    ApiKey,
+    Cause,
+    DataQuality,
+    Dimension,
+    Finding,
+    KeySettings,
+    Plan,
+    Quality,
+    Reason,
+    Rung,
+    Severity,
+    Spend,
+    Verb,
+)
+from monitor.frames import FeatureBatch
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def a_hash(number: int = 1) -> str:
+    """A key hash: 64 hex digits."""
+    return f"{number:064x}"
+
+
+def a_key(key_hash: str | int = 1, **changes: Any) -> ApiKey:
+    """A key a month old, enabled, without a limit. `settings=` replaces all settings, others are fields of ApiKey."""
+    key_hash = a_hash(key_hash) if isinstance(key_hash, int) else key_hash
+    fields: dict[str, Any] = {
+        "key_hash": key_hash,
+        "key_name": "search-prod",
+        "label": "sk-or-v1-abc...xyz",
+        "workspace_id": "ws-1",
+        "creator_user_id": "user-1",
+        "settings": key_settings(),
+        "limit_remaining_usd": None,
+        "usage_nusd": 100 * NUSD,
+        "usage_daily_nusd": NUSD,
+        "usage_weekly_nusd": 7 * NUSD,
+        "usage_monthly_nusd": 30 * NUSD,
+        "byok_usage_nusd": 0,
+        "created_at": NOW - timedelta(days=30),
+    }
+    return ApiKey(**(fields | changes))
+
+
+def key_settings(**changes: Any) -> KeySettings:
+    """Enabled, no limit."""
+    fields: dict[str, Any] = {
+        "is_disabled": False,
+        "limit_usd": None,
+        "limit_reset": None,
+        "include_byok_in_limit": False,
+    }
+    return KeySettings(**(fields | changes))
+
+
+def a_quality(at: datetime = NOW, **changes: Any) -> DataQuality:
+    """Known up to `at`."""
+    fields: dict[str, Any] = {"state": Quality.KNOWN, "complete_until": at, "as_of": at}
+    return DataQuality(**(fields | changes))
+
+
+def a_spend(usd_per_hour: float = 40.0, *, expected: float = 1.0, **changes: Any) -> Spend:
+    """Dollars an hour, and what the key's habits expect."""
+    fields: dict[str, Any] = {
+        "per_hour_nusd": round(usd_per_hour * NUSD),
+        "expected_per_hour_nusd": round(expected * NUSD),
+        "last_day_nusd": round((usd_per_hour + 23 * expected) * NUSD),
+        "novel_per_hour_nusd": 0,
+        "unexplained_nusd": 0,
+        "limit_remaining_nusd": None,
+    }
+    return Spend(**(fields | changes))
+
+
+def a_cause(value: str = "vendor/opus", **changes: Any) -> Cause:
+    """A model this key never used."""
+    fields: dict[str, Any] = {
+        "dimension": Dimension.MODEL,
+        "value": value,
+        "cost_nusd": 39 * NUSD,
+        "share": 0.97,
+        "is_first_seen": True,
+        "usual_nusd": 0,
+        "sentence": f"$39.00 on {value}, never used by this key",
+    }
+    return Cause(**(fields | changes))
+
+
+def a_finding(key_hash: str | int = 1, *, at: datetime = NOW, usd_per_hour: float = 40.0, **changes: Any) -> Finding:
+    """A finding of the forest whose evidence supports a disable; `usd_per_hour` makes its spend."""
+    key_hash = a_hash(key_hash) if isinstance(key_hash, int) else key_hash
+    fields: dict[str, Any] = {
+        "key_hash": key_hash,
+        "at": at,
+        "onset_at": at - timedelta(minutes=20),
+        "detector": "forest",
+        "is_shadow": False,
+        "score": 0.8,
+        "p_value": 1e-6,
+        "severity": Severity.CRITICAL,
+        "rung": Rung.DISABLE,
+        "spend": a_spend(usd_per_hour),
+        "causes": (a_cause(),),
+        "quality": a_quality(at),
+    }
+    return Finding(**(fields | changes))
+
+
+def an_action(key_hash: str | int = 1, *, intended_at: datetime = NOW, **changes: Any) -> Action:
+    """An automatic intent to disable, ten minutes valid."""
+    key_hash = a_hash(key_hash) if isinstance(key_hash, int) else key_hash
+    fields: dict[str, Any] = {
+        "action_id": f"ACT-{key_hash[-4:]}-{intended_at:%d%H%M%S}",
+        "verb": Verb.DISABLE,
+        "key_hash": key_hash,
+        "incident_id": f"INC-{key_hash[-4:]}",
+        "requested_by": "monitor",
+        "reason": Reason.CROSSED_THRESHOLD,
+        "prior": key_settings(),
+        "intended_at": intended_at,
+        "expires_at": intended_at + timedelta(minutes=10),
+    }
+    return Action(**(fields | changes))
+
+
+def settings_with(**sections: dict[str, Any]) -> Settings:
+    """Settings with these sections changed: `settings_with(response={"mode": "enforce"})`."""
+    return Settings.model_validate(sections)
+
+
+def a_context(*keys: ApiKey, **changes: Any) -> Context:
+    """Armed, healthy, a thousand live keys; these keys are in the inventory, their usage known up to NOW."""
+    fields: dict[str, Any] = {
+        "keys": {key.key_hash: key for key in keys},
+        "quality": {key.key_hash: a_quality() for key in keys},
+        "n_live_keys": 1000,
+        "is_enforcing": True,
+    }
+    return Context(**(fields | changes))
+
+
+def after(context: Context, plan: Plan) -> Context:
+    """The context that results once the plan is written down (and nothing has been carried out yet)."""
+    incidents = {each.incident_id: each for each in (*context.incidents, *plan.incidents)}
+    actions = {each.action_id: each for each in (*context.actions, *plan.actions)}
+    return replace(
+        context,
+        incidents=tuple(incidents.values()),
+        actions=tuple(actions.values()),
+        verdicts=(*context.verdicts, *plan.verdicts),
+    )
+
+
+def a_batch(
+    at: datetime = NOW, *, n: int = 1, names: tuple[str, ...] = ("spend", "novelty"), **columns: Any
+) -> FeatureBatch:
+    """Features of keys 0 .. n-1, all zero, that cost nothing and have a month of history.
+
+    `values=`: the feature rows; `evidence=`: rows of frames.EVIDENCE as dicts, see `an_evidence`; any other column of
+    frames.SPEND as one value for all keys, or a list."""
+    values = np.asarray(columns.pop("values", np.zeros((n, len(names)))), dtype=np.float64)
+    evidence = pd.DataFrame(columns.pop("evidence", []), columns=list(frames.EVIDENCE)).astype(dict(frames.EVIDENCE))
+    stamp = pd.Timestamp(at).tz_convert("UTC").as_unit("s")
+    fields: dict[str, Any] = dict.fromkeys(frames.SPEND, 0) | {"history_hours": 720.0, "onset_at": stamp}
+    spend = pd.DataFrame({"key_no": range(n)} | {k: v for k, v in (fields | columns).items() if k != "key_no"})
+    return FeatureBatch(at, names, np.arange(n, dtype=np.int32), values, spend.astype(dict(frames.SPEND)), evidence)
+
+
+def an_evidence(key_no: int, dimension: Dimension, value_no: int, usd: float, **changes: Any) -> dict[str, Any]:
+    """A row of frames.EVIDENCE: dollars of the trailing hour on one value, first seen, usually nothing."""
+    fields: dict[str, Any] = {
+        "key_no": key_no,
+        "dimension": int(dimension),
+        "value_no": value_no,
+        "cost_nusd": round(usd * NUSD),
+        "n_requests": 10,
+        "usual_nusd": 0,
+        "novelty": 1.0,
+        "is_first_seen": True,
+    }
+    return fields | changes
