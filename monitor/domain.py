@@ -131,6 +131,7 @@ class ApiKey:
     created_at: datetime
     updated_at: datetime | None = None
     expires_at: datetime | None = None
+    byok_usage_daily_nusd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ COUNTERS: Final[Mapping[str, str]] = {
     "sampled_at": UTC_SECONDS,
     "key_no": "int32",
     "usage_nusd": "int64",  # lifetime credits + BYOK: never resets
-    "usage_daily_nusd": "int64",
+    "usage_daily_nusd": "int64",  # since midnight UTC, credits + BYOK; -1: unknown, the lifetime counter stands alone
 }
 """One row a key and sample; keys whose counter was null are absent (unknown, not zero)."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.errors import ConfigError, MonitorError
+from monitor.errors import MonitorError
 
 if TYPE_CHECKING:
     from monitor.config import Settings
@@ -70,9 +70,10 @@ def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:
 
 
 def clean(text: str) -> str:
-    """Text from outside, safe for a terminal: control and direction characters dropped, at most 150 characters."""
-    kept = "".join(char for char in text if char.isprintable() and char not in "\u202a\u202b\u202c\u202d\u202e")
-    return kept if len(kept) <= 150 else kept[:149] + "…"
+    """Text from outside, safe for a terminal: one line, no control or direction characters, at most 300 characters."""
+    from monitor.wording import one_line, shorten
+
+    return shorten(one_line(text), 300)
 
 
 def print_table(
@@ -109,27 +110,15 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def usd(nusd: int | float | None) -> str:
-    """Nano-dollars for people."""
-    if nusd is None:
-        return "?"
-    dollars = nusd / 1e9
-    return f"${dollars:,.4f}" if 0 < abs(dollars) < 0.1 else f"${dollars:,.2f}"
+def usd(nusd: int | None) -> str:
+    """Nano-dollars for people; "?" where unknown."""
+    from monitor.wording import money
+
+    return "?" if nusd is None else money(nusd)
 
 
 def ago(then: datetime | None, now: datetime) -> str:
     """How long ago, for people."""
-    if then is None:
-        return "never"
-    seconds = int((now - then).total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
+    from monitor.wording import duration
 
-
-def need(value: str, place: str, remedy: str) -> str:
-    """The value, or a ConfigError that names what is missing."""
-    if not value:
-        raise ConfigError(place, "is not set", remedy=remedy)
-    return value
+    return "never" if then is None else f"{duration(now - then)} ago"

@@ -8,11 +8,11 @@ the whole account is too much. Limits: the analytics skills and `openrouter.anal
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from monitor.domain import BUCKET_S, Dimension
 from monitor.openrouter.analytics import MAX_DAYS, MAX_MINUTES, Granularity
@@ -90,7 +90,9 @@ def fleet_of(keys: Iterable[KnownKey], contested: Collection[str] = ()) -> Fleet
     by_key_hash = {key.key_hash: key for key in keys}
     for key in by_key_hash.values():
         by_name[key.key_name].append(key)
-    sole = {name: bearers[0] for name, bearers in by_name.items() if len(bearers) == 1 and name and name not in contested}
+    sole = {
+        name: bearers[0] for name, bearers in by_name.items() if len(bearers) == 1 and name and name not in contested
+    }
     by_hash = tuple(key_hash for key_hash, key in by_key_hash.items() if key.key_name not in sole)
     return Fleet(keys=by_key_hash, sole=sole, by_hash=by_hash)
 
@@ -123,7 +125,7 @@ def plan_asks(
 ) -> list[Ask]:
     """All questions for one window over all keys, each predicted to fit one answer. An empty window asks nothing."""
     asks: list[Ask] = []
-    alone: list[str] = []
+    alone: dict[str, list[Dimension]] = defaultdict(list)
     for dimension in dimensions:
         rows_per_cell = density.rows(granularity, dimension)
         if len(fleet.keys) * rows_per_cell > ROWS_AIM:
@@ -132,13 +134,13 @@ def plan_asks(
             scopes = [(), *batches(fleet, fleet.by_hash, size=MAX_HASHES)]
         for scope in scopes:
             if len(scope) == 1:
-                alone += scope
+                alone[scope[0]].append(dimension)
                 continue
             n_keys = len(scope) or len(fleet.keys)
             for start, end in slices(since_s, until_s, granularity=granularity, rows_per_bucket=n_keys * rows_per_cell):
                 asks.append(Ask(granularity, start, end, (dimension,), scope))
-    for key_hash in dict.fromkeys(alone):
-        asks += plan_one_key(key_hash, since_s, until_s, granularity=granularity, dimensions=dimensions)
+    for key_hash, wanted in alone.items():
+        asks += plan_one_key(key_hash, since_s, until_s, granularity=granularity, dimensions=wanted)
     return asks
 
 
@@ -155,24 +157,54 @@ def plan_one_key(
     return [Ask(granularity, start, end, pair, (key_hash,)) for pair in pairs for start, end in windows]
 
 
-def slices(
-    since_s: int, until_s: int, *, granularity: Granularity, rows_per_bucket: float
-) -> list[tuple[int, int]]:
-    """Even windows that keep the documented bounds (3 h of minutes, 31 days) and the predicted rows below ROWS_AIM."""
-    n_buckets = -(-(until_s - since_s) // granularity.seconds)
-    if n_buckets <= 0:
-        return []
-    n_most = MAX_MINUTES if granularity is Granularity.MINUTE else MAX_DAYS * 86400 // granularity.seconds
+def slices(since_s: int, until_s: int, *, granularity: Granularity, rows_per_bucket: float) -> list[tuple[int, int]]:
+    """Windows that keep the documented bounds (3 h of minutes, 31 days) and the predicted rows below ROWS_AIM."""
+    step = granularity.seconds
+    n_most = MAX_MINUTES if granularity is Granularity.MINUTE else MAX_DAYS * 86400 // step
     n_fit = max(1, min(n_most, int(ROWS_AIM / rows_per_bucket) if rows_per_bucket > 0 else n_most))
-    n_slices = -(-n_buckets // n_fit)
-    edges = {since_s, until_s}
-    for index in range(1, n_slices):
-        edges.add(_aligned(since_s + index * n_fit * granularity.seconds, after=max(edges - {until_s}), ask_step=granularity.seconds))
-    ordered = sorted(edges)
-    return list(zip(ordered, ordered[1:], strict=False))
+    windows = []
+    start = since_s
+    while start < until_s:
+        end = start + n_fit * step
+        end = until_s if end >= until_s else _cut(end, after=start, step=step)
+        windows.append((start, end))
+        start = end
+    return windows
 
 
-def _aligned(edge_s: int, *, after: int, ask_step: int) -> int:
-    """`edge_s` moved back to a detection bucket's start where that leaves something, so that a bucket is read in one go."""
-    bucket_edge = edge_s - edge_s % max(BUCKET_S, ask_step)
-    return bucket_edge if bucket_edge > after else edge_s - edge_s % ask_step
+def split(ask: Ask, fleet: Fleet) -> list[Ask]:
+    """Smaller questions that together are `ask`, for an answer that was cut off: by time, then by hash, then by dimension.
+
+    Empty: one bucket of one key in one dimension cannot be split; what came back is all there is to get. Halves of an
+    account-wide bucket name every known key, so usage of unknown keys is lost from sight there."""
+    step = ask.granularity.seconds
+    if ask.n_buckets > 1:
+        middle = _cut(ask.since_s + ask.n_buckets // 2 * step, after=ask.since_s, step=step)
+        return [_with(ask, until_s=middle), _with(ask, since_s=middle)]
+    if len(ask.key_hashes) > 1:
+        return split_hashes(ask)
+    if not ask.key_hashes and fleet.sole:
+        size = max(1, min(MAX_HASHES, -(-len(fleet.sole) // 2)))
+        hashes = [key.key_hash for key in fleet.sole.values()]
+        return [_with(ask, key_hashes=batch) for batch in batches(fleet, hashes, size=size)]
+    if len(ask.dimensions) > 1:
+        return [_with(ask, dimensions=(dimension,)) for dimension in ask.dimensions]
+    return []
+
+
+def split_hashes(ask: Ask) -> list[Ask]:
+    """The two halves of a batch of hashes."""
+    half = len(ask.key_hashes) // 2
+    return [_with(ask, key_hashes=ask.key_hashes[:half]), _with(ask, key_hashes=ask.key_hashes[half:])]
+
+
+def _with(ask: Ask, **changes: Any) -> Ask:
+    return dataclasses.replace(ask, **changes)
+
+
+def _cut(edge_s: int, *, after: int, step: int) -> int:
+    """`edge_s` moved back to the start of a detection bucket where that leaves something, so a bucket is read in one go."""
+    for grid in (max(BUCKET_S, step), step):
+        if edge_s - edge_s % grid > after:
+            return edge_s - edge_s % grid
+    return edge_s

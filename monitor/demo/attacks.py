@@ -43,6 +43,11 @@ class Event(Protocol):
         """The key concerned; None: all keys."""
         ...
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it changes existing rows alike from `start` on for good, so that hours after it need no minutes."""
+        ...
+
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Minute rows of one hour as the event leaves them; only minutes from `start` to `end` differ."""
         ...
@@ -80,6 +85,11 @@ class Theft:
         """When the thief stops by himself."""
         return max(self.start + phase.after + phase.duration for phase in self.phases)
 
+    @property
+    def is_lasting(self) -> bool:
+        """It ends."""
+        return False
+
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Adds the thief's minutes of this hour."""
         key_no = _key_no(fleet, self.key_hash)
@@ -107,6 +117,11 @@ class Surge:
     def end(self) -> datetime:
         """When it is done."""
         return self.start + self.duration
+
+    @property
+    def is_lasting(self) -> bool:
+        """It ends."""
+        return False
 
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Adds the surge's minutes of this hour."""
@@ -143,6 +158,11 @@ class Growth:
         """It stays."""
         return self.start + FOR_GOOD
 
+    @property
+    def is_lasting(self) -> bool:
+        """It stays."""
+        return True
+
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Multiplies the key's rows."""
         mine = (rows["key"] == _key_no(fleet, self.key_hash)) & (rows["t"] >= _minute(self.start))
@@ -166,6 +186,11 @@ class ModelMigration:
     def end(self) -> datetime:
         """It stays."""
         return self.start + FOR_GOOD
+
+    @property
+    def is_lasting(self) -> bool:
+        """It stays."""
+        return True
 
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Replaces model and provider, at the new model's price."""
@@ -191,6 +216,11 @@ class PriceChange:
     def end(self) -> datetime:
         """It stays."""
         return self.start + FOR_GOOD
+
+    @property
+    def is_lasting(self) -> bool:
+        """It stays."""
+        return True
 
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Multiplies costs, in whole units of 20 nano-dollars."""

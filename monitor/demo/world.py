@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from monitor.demo.attacks import Event
 from monitor.demo.counters import PERIOD_OF_RESET, Counters, sum_by_key
 from monitor.demo.fleet import Fleet, Key
 from monitor.demo.founding import found, new_key
-from monitor.demo.traffic import DAY_S, ROW, Rows, Traffic, merge, no_rows, slice_of, split
+from monitor.demo.traffic import DAY_S, Rows, Traffic, merge, no_rows, slice_of, split
 from monitor.domain import HOUR_S, NUSD
 
 
@@ -61,6 +61,12 @@ class RecordedRequest:
 class _Hour:
     slices: list[Slice] = field(default_factory=list)
     is_merged: bool = False
+
+    def add(self, piece: Slice) -> None:
+        self.slices.append(piece)
+        if len(self.slices) > 32:  # a world that is asked every second stays quick
+            rows = np.concatenate([each.rows for each in self.slices])
+            self.slices = [Slice(rows, np.concatenate([each.seen_at for each in self.slices]))]
 
 
 class World:
@@ -190,7 +196,7 @@ class World:
         seen_at = np.minimum(accepted["t"] + 60.0, until)
         if self.lag.late_share:
             seen_at = seen_at + self.lag.late_s * (self._late.random(len(seen_at)) < self.lag.late_share)
-        self._live.setdefault(hour, _Hour()).slices.append(Slice(accepted, seen_at))
+        self._live.setdefault(hour, _Hour()).add(Slice(accepted, seen_at))
         self._pending.append(Slice(accepted, np.minimum(accepted["t"] + 60.0, until)))
 
     def _accept(self, rows: Rows, at_s: float) -> Rows:
@@ -234,8 +240,15 @@ class World:
         for day in range(self.history_start, self._first_hour, DAY_S):
             rows = self.traffic.day(day)
             rows = rows[rows["t"] < self._first_hour]
-            hours = [hour for hour in range(day, min(day + DAY_S, self._first_hour), HOUR_S) if self._events_in(hour)]
+            hours = [
+                hour
+                for hour in range(day, min(day + DAY_S, self._first_hour), HOUR_S)
+                if any(not (e.is_lasting and e.start.timestamp() <= hour) for e in self._events_in(hour))
+            ]
             rows = rows[~np.isin(rows["t"], hours)]
+            for event in self._events_in(day):
+                if event.is_lasting:
+                    rows = event.shape(rows, self.fleet, day)
             parts = [self._accept_history(rows, day)]
             for hour in hours:
                 minutes = self._minutes_of(hour)
@@ -287,7 +300,7 @@ class World:
             aligned = int(until) // HOUR_S * HOUR_S
             whole_since = first if first >= since else first + HOUR_S
             parts.append(self._settled(whole_since, aligned, horizon))
-            edges = [hour for hour in self._live if hour >= whole_since and not self._is_settled(hour, horizon)]
+            edges = [hour for hour, live in self._live.items() if hour >= whole_since and not live.is_merged]
             edges += [hour for hour in (first, aligned) if hour < whole_since or hour >= aligned]
             hours = sorted({hour for hour in edges if since - HOUR_S < hour < until})
         else:
@@ -307,9 +320,6 @@ class World:
                 lo, hi = np.searchsorted(rows["t"], (since, until))
                 parts.append(rows[lo:hi])
         return np.concatenate(parts)
-
-    def _is_settled(self, hour: int, horizon: float) -> bool:
-        return self._live[hour].is_merged
 
     def _merge_settled(self, horizon: float) -> None:
         for start, hour in self._live.items():
@@ -338,6 +348,3 @@ def usd(nusd: int) -> float:
 def as_utc(epoch_s: float) -> datetime:
     """Epoch seconds as an aware datetime."""
     return datetime.fromtimestamp(epoch_s, UTC)
-
-
-__all__ = ["ROW", "Lag", "RecordedRequest", "World", "as_utc", "timedelta", "usd"]

@@ -78,7 +78,9 @@ def _worded(
     about = notice.incident or notice.action or notice.verdict
     key = keys.get(about.key_hash) if about else None
     settings = app.settings
-    to = routing.route(key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel)
+    to = routing.route(
+        key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
+    )
     return message.compose(
         notice,
         key,

@@ -1,6 +1,8 @@
 """OpenRouter's management API: the one door to it, and its wire format as typed values.
 
-    transport.py    one request: allowlist, deadline, size cap, retries, budget, circuit, clock skew
+    transport.py    one request: deadline, retries, clock skew; the calls below through it
+    calls.py        the allowlist: all this program can ask for
+    lanes.py        what calls of one kind share: budget, hold, circuit, health
     answer.py       one answer: bounded reading and its translation into the exception tree
     retry_after.py  how long the server asks us to wait, in every form it says so
     breaker.py      when to stop asking a source that does not answer

@@ -39,7 +39,7 @@ class Answer:
     @property
     def is_json(self) -> bool:
         """Whether the content type says JSON (`application/json`, `application/problem+json`)."""
-        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type: str = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         return media_type == "application/json" or media_type.endswith("+json")
 
 
@@ -107,9 +107,9 @@ def _too_large(max_bytes: int) -> BadPayload:
 def failure(answer: Answer, *, call: str, now: datetime, secret: str) -> SourceError | None:
     """What an answer means for the caller; None for a 2xx that is JSON.
 
-    `call` names the request (`GET /keys`), `secret` is struck out of what the answer says. The error body is `{"error": {"code", "message"}}`
-    (docs: errors-and-debugging). A 404 counts as "the key is gone" only with that body, and a 403 as "wrong key" only as
-    JSON: a proxy's or a firewall's page says nothing about keys."""
+    `call` names the request (`GET /keys`); `secret` is struck out of what the answer says. The error body is
+    `{"error": {"code", "message"}}` (docs: errors-and-debugging). A 404 counts as "the key is gone" only with that body,
+    and a 403 as "wrong key" only as JSON: a proxy's or a firewall's page says nothing about keys."""
     status = answer.status
     text = _message(answer, secret)
     said = f"{call}: {status} {text or ''}".rstrip()

@@ -14,119 +14,36 @@ import re
 import statistics
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final
 
 import httpx
-import msgspec
-from aiolimiter import AsyncLimiter
 from pydantic import SecretStr
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from monitor import __version__
 from monitor.config import OpenRouter
 from monitor.domain import Clock
-from monitor.errors import BadPayload, BadRequest, ConfigError, NotFound, RateLimited, SourceError, Unavailable
-from monitor.openrouter.answer import Answer, NotJson, clean, failure, is_outage, read
-from monitor.openrouter.breaker import Circuit, CircuitState, admit, record
+from monitor.errors import BadPayload, ConfigError, RateLimited, SourceError, Unavailable
+from monitor.openrouter.answer import Answer, NotJson, clean, failure, read
+from monitor.openrouter.calls import Call, Params, checked
+from monitor.openrouter.lanes import (
+    Budget,
+    CircuitOpen,
+    Lane,
+    LaneName,
+    TransportHealth,
+    Unlimited,
+    analytics_budget,
+)
 from monitor.openrouter.retry_after import http_date, retry_after_s
-
-Lane = Literal["keys", "analytics"]
-Params = Mapping[str, str | int | bool]
 
 MAX_ATTEMPTS: Final = 4
 PATIENCE_S: Final = 60.0
 """Waiting between the attempts of one call, in all. A longer wait is the caller's decision: it gets RateLimited."""
 
-_HASH = "[0-9a-f]{64}"
-_ALLOWED: Final = tuple(
-    (method, re.compile(path))
-    for method, path in (
-        ("GET", "/workspaces"),
-        ("GET", "/keys"),
-        ("GET", f"/keys/{_HASH}"),
-        ("PATCH", f"/keys/{_HASH}"),
-        ("GET", "/key"),
-        ("POST", "/analytics/query"),
-        ("GET", "/analytics/meta"),
-        ("GET", "/activity"),
-        ("GET", "/credits"),
-    )
-)
-"""All this program can ask of OpenRouter. The management key could also create and delete keys; this code cannot."""
-
-_CHANGEABLE: Final = frozenset({"disabled", "limit", "limit_reset", "include_byok_in_limit"})
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)")
 _N_SKEW_SAMPLES: Final = 9
-_ANALYTICS_BURST: Final = 4  # the four dimensions of one drill-down start together
-
-
-class Budget(Protocol):
-    """Hands out the right to send one request; waits while there is none. `aiolimiter.AsyncLimiter` is one."""
-
-    async def acquire(self, amount: float = 1) -> None:
-        """Returns when a request may be sent."""
-        ...
-
-
-class Unlimited:
-    """The budget of calls for which no limit is documented (`/keys`): `concurrency` and 429 answers bound them."""
-
-    async def acquire(self, amount: float = 1) -> None:
-        """Returns at once."""
-
-
-def analytics_budget(per_minute: int) -> AsyncLimiter:
-    """At most `per_minute` requests in any 60 s.
-
-    A leaky bucket lets its full size through at once and then again as it leaks: twice the rate in the first minute. So
-    the bucket is small and leaks a little slower: burst + leak in 60 s is the share."""
-    burst = min(_ANALYTICS_BURST, per_minute)
-    return AsyncLimiter(burst, 60.0 * burst / (per_minute - burst + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class TransportHealth:
-    """How one lane fares, for `status`. `hold_s`: how long the source told us to wait from now."""
-
-    lane: Lane
-    circuit: CircuitState
-    n_requests: int
-    n_failed: int
-    last_ok_at: datetime | None
-    last_error_at: datetime | None
-    last_error: str
-    hold_s: float
-
-
-@dataclass(slots=True)
-class _Lane:
-    """Calls that share a budget and a fate: analytics may be down while keys can still be disabled."""
-
-    budget: Budget
-    circuit: Circuit = field(default_factory=Circuit)
-    hold_until: float = 0.0  # monotonic
-    n_requests: int = 0
-    n_failed: int = 0
-    last_ok_at: datetime | None = None
-    last_error_at: datetime | None = None
-    last_error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    method: str
-    path: str
-    params: Params
-    content: bytes | None
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
-
-    @property
-    def is_change(self) -> bool:
-        return self.method == "PATCH"
 
 
 class Transport:
@@ -140,9 +57,10 @@ class Transport:
         clock: Clock,
         rng: random.Random,
         *,
-        budgets: Mapping[Lane, Budget] | None = None,
+        budgets: Mapping[LaneName, Budget] | None = None,
     ) -> None:
-        """`http` None: real connections, TLS verified. Raises ConfigError if the key cannot be sent in a header."""
+        """`http` None: real connections, TLS verified. `budgets`: other than the documented ones, for tests and replays.
+        Raises ConfigError if the key cannot be sent in a header."""
         self._secret = management_key.get_secret_value()
         if not re.fullmatch(r"[!-~]+", self._secret):
             raise ConfigError(
@@ -154,11 +72,9 @@ class Transport:
         self._deadline_s = settings.request_timeout.total_seconds()
         self._max_bytes = settings.max_response_mb * 1_000_000
         self._slots = asyncio.Semaphore(settings.concurrency)
-        budgets = budgets or {"analytics": analytics_budget(settings.analytics_per_minute)}
-        self._lanes: dict[Lane, _Lane] = {
-            "keys": _Lane(budgets.get("keys", Unlimited())),
-            "analytics": _Lane(budgets.get("analytics", Unlimited())),
-        }
+        budgets = budgets if budgets is not None else {"analytics": analytics_budget(settings.analytics_per_minute)}
+        names: tuple[LaneName, ...] = ("keys", "analytics")
+        self._lanes = {name: Lane(name, budgets.get(name, Unlimited()), clock) for name in names}
         self._skews: deque[float] = deque(maxlen=_N_SKEW_SAMPLES)
         self._client = _client(http, settings, self._secret)
 
@@ -169,25 +85,18 @@ class Transport:
         *,
         params: Params | None = None,
         body: Mapping[str, object] | None = None,
-        lane: Lane = "keys",
+        lane: LaneName = "keys",
     ) -> bytes:
         """Sends one allowed request; returns the JSON bytes of a 2xx answer, undecoded. Raises SourceError.
 
-        `params` None values are not sent by leaving them out. BadRequest without sending anything: the call is not one of
-        those this program makes."""
-        call = _Call(method, path, params or {}, None if body is None else msgspec.json.encode(body))
-        if not any(method == verb and pattern.fullmatch(path) for verb, pattern in _ALLOWED):
-            raise BadRequest(
-                f"{clean(str(call), secret=self._secret)}: not a call this program makes; nothing was sent"
-            )
-        if call.is_change and not (body and _CHANGEABLE >= body.keys()):
-            raise BadRequest(f"{call}: only {', '.join(sorted(_CHANGEABLE))} may be changed; nothing was sent")
+        BadRequest without sending anything: the call is not one of those this program makes."""
+        call = checked(method, path, params, body)
         if call.is_change:
             return await self._attempt(call, self._lanes[lane])
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             wait=lambda state: self._wait_s(state, self._lanes[lane]),
-            stop=stop_after_attempt(MAX_ATTEMPTS) | _is_out_of_patience,
+            stop=_is_enough,
             retry=retry_if_exception(_is_worth_repeating),
             reraise=True,
         )
@@ -202,53 +111,27 @@ class Transport:
 
     def health(self) -> tuple[TransportHealth, ...]:
         """The facts of each lane."""
-        now = self._clock.monotonic()
-        return tuple(
-            TransportHealth(
-                lane=name,
-                circuit=lane.circuit.state,
-                n_requests=lane.n_requests,
-                n_failed=lane.n_failed,
-                last_ok_at=lane.last_ok_at,
-                last_error_at=lane.last_error_at,
-                last_error=lane.last_error,
-                hold_s=max(lane.hold_until - now, 0.0),
-            )
-            for name, lane in self._lanes.items()
-        )
+        return tuple(lane.health() for lane in self._lanes.values())
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
 
-    async def _attempt(self, call: _Call, lane: _Lane) -> bytes:
+    async def _attempt(self, call: Call, lane: Lane) -> bytes:
         await lane.budget.acquire()
         async with self._slots:
-            self._admit(call, lane)
+            if not call.is_change:  # taking a stolen key out of service is worth one request too many
+                lane.admit(str(call))
             lane.n_requests += 1
             try:
                 body = await self._exchange(call, lane)
             except SourceError as error:
-                self._note(lane, error)
+                lane.note(error)
                 raise
-            self._note(lane, None)
+            lane.note(None)
             return body
 
-    def _admit(self, call: _Call, lane: _Lane) -> None:
-        """Raises when the lane rests. A change always passes: taking a stolen key out is worth one request too many."""
-        now = self._clock.monotonic()
-        if call.is_change:
-            return
-        if lane.hold_until > now:
-            raise RateLimited(f"{call}: the source asked us to wait", retry_after=lane.hold_until - now)
-        lane.circuit, is_admitted = admit(lane.circuit, now)
-        if not is_admitted:
-            rest_s = lane.circuit.retry_at - now
-            raise _CircuitOpen(
-                f"{call}: not sent for another {rest_s:.0f} s, the source failed repeatedly: {lane.last_error}"
-            )
-
-    async def _exchange(self, call: _Call, lane: _Lane) -> bytes:
+    async def _exchange(self, call: Call, lane: Lane) -> bytes:
         sent_at = self._clock.now()
         try:
             async with asyncio.timeout(self._deadline_s):  # httpx's own timeouts are per read: a drip never ends
@@ -262,28 +145,21 @@ class Transport:
             raise BadPayload(f"{call}: {error}") from error
         now = self._clock.now()
         self._sample_skew(answer, sent_at, now)
-        error = failure(answer, call=str(call), now=now, secret=self._secret)
-        if answer.status in {429, 503}:
-            wait_s = error.retry_after if isinstance(error, RateLimited) else retry_after_s(answer.headers, now)
-            lane.hold_until = max(lane.hold_until, self._clock.monotonic() + (wait_s or 0.0))
-        if error is not None:
-            raise error
+        problem = failure(answer, call=str(call), now=now, secret=self._secret)
+        if isinstance(problem, RateLimited):
+            lane.hold(problem.retry_after)
+        elif answer.status == 503:  # may carry Retry-After too (docs: errors-and-debugging)
+            lane.hold(retry_after_s(answer.headers, now) or 0.0)
+        if problem is not None:
+            raise problem
         return answer.body
 
-    async def _send(self, call: _Call) -> Answer:
+    async def _send(self, call: Call) -> Answer:
         headers = {} if call.content is None else {"content-type": "application/json"}
         async with self._client.stream(
             call.method, call.path.removeprefix("/"), params=dict(call.params), content=call.content, headers=headers
         ) as response:
             return await read(response, self._max_bytes)
-
-    def _note(self, lane: _Lane, error: SourceError | None) -> None:
-        lane.circuit = record(lane.circuit, self._clock.monotonic(), is_ok=error is None or not is_outage(error))
-        if error is None or isinstance(error, NotFound):  # "that key is gone" is an answer, not a trouble
-            lane.last_ok_at = self._clock.now()
-            return
-        lane.n_failed += 1
-        lane.last_error, lane.last_error_at = str(error), self._clock.now()
 
     def _sample_skew(self, answer: Answer, sent_at: datetime, now: datetime) -> None:
         date = http_date(answer.headers.get("date", ""))
@@ -292,15 +168,10 @@ class Transport:
         ours = sent_at + (now - sent_at) / 2
         self._skews.append((date - ours).total_seconds() + 0.5)  # Date is cut to the second: half a second on average
 
-    def _wait_s(self, state: RetryCallState, lane: _Lane) -> float:
+    def _wait_s(self, state: RetryCallState, lane: Lane) -> float:
         """Backoff doubling from 1 s, at least as long as the lane is held; the jitter keeps callers apart."""
         backoff_s = 2.0 ** (state.attempt_number - 1) * self._rng.uniform(0.5, 1.0)
-        hold_s = lane.hold_until - self._clock.monotonic()
-        return backoff_s if hold_s <= 0 else hold_s + self._rng.uniform(0.0, 1.0)
-
-
-class _CircuitOpen(Unavailable):
-    """Nothing was sent. Not repeated: the rest is longer than a call's patience."""
+        return max(backoff_s, lane.hold_s + self._rng.uniform(0.0, 1.0)) if lane.hold_s else backoff_s
 
 
 def _client(http: httpx.AsyncBaseTransport | None, settings: OpenRouter, secret: str) -> httpx.AsyncClient:
@@ -327,8 +198,8 @@ def _client(http: httpx.AsyncBaseTransport | None, settings: OpenRouter, secret:
 
 
 def _is_worth_repeating(error: BaseException) -> bool:
-    return isinstance(error, RateLimited | Unavailable | NotJson) and not isinstance(error, _CircuitOpen)
+    return isinstance(error, RateLimited | Unavailable | NotJson) and not isinstance(error, CircuitOpen)
 
 
-def _is_out_of_patience(state: RetryCallState) -> bool:
-    return state.idle_for + state.upcoming_sleep > PATIENCE_S
+def _is_enough(state: RetryCallState) -> bool:
+    return state.attempt_number >= MAX_ATTEMPTS or state.idle_for + state.upcoming_sleep > PATIENCE_S

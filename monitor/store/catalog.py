@@ -10,9 +10,12 @@ import sqlalchemy as sa
 
 from monitor.errors import StoreError
 from monitor.frames import Catalog
+from monitor.store.matrices import sql
 from monitor.store.schema import catalog_keys, catalog_values
 
-_OUT_OF_STEP: Final = "another process numbered keys or values at the same time; restart this one to read the store anew"
+_OUT_OF_STEP: Final = (
+    "another process numbered keys or values at the same time; restart this one to read the store anew"
+)
 
 
 class CatalogTables:
@@ -57,5 +60,4 @@ class CatalogTables:
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        statement = str(sa.insert(table).compile(dialect=connection.dialect))
-        connection.exec_driver_sql(statement, list(rows))
+        connection.exec_driver_sql(sql(sa.insert(table)), list(rows))

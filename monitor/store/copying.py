@@ -93,7 +93,11 @@ def _set_aside(target: Path) -> Path:
             pass  # damaged beyond reading, which is why it is being replaced
         finally:
             connection.close()
-    kept = next(name for number in range(1, 10_000) if not (name := target.with_name(f"{target.name}.replaced-{number}")).exists())
+    kept = next(
+        name
+        for number in range(1, 10_000)
+        if not (name := target.with_name(f"{target.name}.replaced-{number}")).exists()
+    )
     for suffix in ("-wal", "-shm", ""):
         companion = target.with_name(target.name + suffix)
         if companion.exists():

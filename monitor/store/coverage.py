@@ -33,14 +33,19 @@ def _cuts(*, one_key: bool) -> tuple[str, str, str]:
     group = [_T.bucket_s == sa.bindparam("size"), _T.dimension == sa.bindparam("dim")]
     if one_key:
         group.append(_T.key_no == sa.bindparam("key"))
-    since, until = sa.bindparam("s"), sa.bindparam("u")
+    since = sa.bindparam("s", type_=sa.Integer)
+    until = sa.bindparam("u", type_=sa.Integer)
     heads = sa.select(_T.bucket_s, _T.dimension, _T.key_no, sa.bindparam("s0"), _T.since, _T.quality, _T.as_of)
     keep_heads = sa.insert(coverage).from_select(
         ["bucket_s", "dimension", "key_no", "until", "since", "quality", "as_of"],
         heads.where(*group, _T.until > since, _T.since < sa.bindparam("s2")),
     )
     drop = sa.delete(coverage).where(*group, _T.until > since, _T.until <= until)
-    shorten = sa.update(coverage).values(since=sa.bindparam("u0")).where(*group, _T.until > until, _T.since < sa.bindparam("u2"))
+    shorten = (
+        sa.update(coverage)
+        .values(since=sa.bindparam("u0"))
+        .where(*group, _T.until > until, _T.since < sa.bindparam("u2"))
+    )
     return sql(keep_heads), sql(drop), sql(shorten)
 
 
@@ -89,13 +94,9 @@ def read_spans(connection: sa.Connection, since: int, until: int, *, bucket_s: i
     if bucket_s is not None:
         statement = statement.where(_T.bucket_s == sa.bindparam("c"))
         parameters.append(bucket_s)
-    ordered = statement.order_by(_T.key_no != ALL_KEYS, _T.since, _T.bucket_s, _T.dimension, _T.key_no)
-    return fetch(connection, _unbound(ordered), parameters, len(_COLUMNS))
-
-
-def _unbound(statement: sa.Select[tuple[int, ...]]) -> str:
-    """The statement with every literal written out, so that only our own parameters remain."""
-    return sql(statement).replace("\n", " ")
+    all_keys_first = _T.key_no != sa.literal_column(str(ALL_KEYS))
+    ordered = statement.order_by(all_keys_first, _T.since, _T.bucket_s, _T.dimension, _T.key_no)
+    return fetch(connection, sql(ordered), parameters, len(_COLUMNS))
 
 
 def forget_before(connection: sa.Connection, *, bucket_s: int, before: int) -> int:
@@ -110,7 +111,9 @@ def compact(connection: sa.Connection, *, before: int) -> int:
 
     Recent spans keep their own `as_of`: how fresh the newest data are must not be blurred."""
     ordered = sa.select(*_COLUMNS).where(_T.until <= sa.bindparam("a"))
-    rows = fetch(connection, sql(ordered.order_by(_T.bucket_s, _T.dimension, _T.key_no, _T.since)), [before], len(_COLUMNS))
+    rows = fetch(
+        connection, sql(ordered.order_by(_T.bucket_s, _T.dimension, _T.key_no, _T.since)), [before], len(_COLUMNS)
+    )
     joined = join_neighbors(rows)
     if len(joined) < len(rows):
         connection.execute(sa.delete(coverage).where(_T.until <= before))
@@ -122,7 +125,9 @@ def join_neighbors(rows: Matrix) -> Matrix:
     """Joins spans of equal group and quality that touch. Rows sorted by (bucket_s, dimension, key_no, since)."""
     if not len(rows):
         return rows
-    same = (rows[1:, [BUCKET_SIZE, DIMENSION, KEY, QUALITY]] == rows[:-1, [BUCKET_SIZE, DIMENSION, KEY, QUALITY]]).all(axis=1)
+    same = (rows[1:, [BUCKET_SIZE, DIMENSION, KEY, QUALITY]] == rows[:-1, [BUCKET_SIZE, DIMENSION, KEY, QUALITY]]).all(
+        axis=1
+    )
     starts = np.flatnonzero(np.concatenate(([True], ~(same & (rows[1:, SINCE] == rows[:-1, UNTIL])))))
     joined = rows[starts].copy()
     joined[:, UNTIL] = np.maximum.reduceat(rows[:, UNTIL], starts)

@@ -35,11 +35,17 @@ def store_path(url_or_path: str) -> Path:
     try:
         url = sa.make_url(url_or_path)
     except ArgumentError as error:
-        raise StoreError("store.url is not an address; write for example sqlite:////var/lib/monitor/monitor.db") from error
+        raise StoreError(
+            "store.url is not an address; write for example sqlite:////var/lib/monitor/monitor.db"
+        ) from error
     if url.get_backend_name() != "sqlite":
-        raise StoreError(f"store.url names engine {url.get_backend_name()!r}; this version stores in sqlite:/// files only")
+        raise StoreError(
+            f"store.url names engine {url.get_backend_name()!r}; this version stores in sqlite:/// files only"
+        )
     if url.query or not url.database or url.database == ":memory:":
-        raise StoreError("store.url must name a file and no options; write for example sqlite:////var/lib/monitor/monitor.db")
+        raise StoreError(
+            "store.url must name a file and no options; write for example sqlite:////var/lib/monitor/monitor.db"
+        )
     return Path(url.database).expanduser()
 
 
@@ -104,7 +110,9 @@ class Database:
         if self.is_read_only:
             raise StoreError(f"{self.path}: opened read-only; only the service and acting commands may write")
         if not self._writing.acquire(timeout=self._busy_timeout.total_seconds()):
-            raise StoreBusy(f"{self.path}: another thread has been writing for {self._busy_timeout.total_seconds():g} s")
+            raise StoreBusy(
+                f"{self.path}: another thread has been writing for {self._busy_timeout.total_seconds():g} s"
+            )
         try:
             with self._translated(), self.engine.connect() as plain:
                 connection = plain.execution_options(monitor_write="FULL" if is_synced else "NORMAL")
@@ -146,7 +154,9 @@ def translated(path: Path) -> Iterator[None]:
     except PoolTimeout as error:
         raise StoreBusy(f"{path}: all connections are in use; try again") from error
     except UnicodeEncodeError as error:
-        raise StoreError(f"{path}: text that is not valid Unicode cannot be stored; its reader must clean it") from error
+        raise StoreError(
+            f"{path}: text that is not valid Unicode cannot be stored; its reader must clean it"
+        ) from error
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -164,8 +174,14 @@ _REMEDIES: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "another process is writing; try again, or see who holds it (fuser)"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "another connection is writing; try again"),
     sqlite3.SQLITE_FULL: (StoreError, "the disk is full: free space; nothing of this write was kept"),
-    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "the file is damaged: stop the service and restore a backup (docs/runbook.md)"),
-    sqlite3.SQLITE_NOTADB: (StoreCorrupt, "this is no SQLite file: check store.url, or restore a backup (docs/runbook.md)"),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreCorrupt,
+        "the file is damaged: stop the service and restore a backup (docs/runbook.md)",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        StoreCorrupt,
+        "this is no SQLite file: check store.url, or restore a backup (docs/runbook.md)",
+    ),
     sqlite3.SQLITE_READONLY: (StoreError, "the file or its directory is read-only: check owner, mode and mount"),
     sqlite3.SQLITE_CANTOPEN: (StoreError, "the file cannot be opened: check that it exists, its owner and its mode"),
     sqlite3.SQLITE_PERM: (StoreError, "access denied: check owner and mode"),

@@ -48,7 +48,9 @@ def require_current(database: Database) -> None:
     if found is None:
         raise StoreError(f"{database.path}: the store is still empty; start the service (`run`) or `backfill` first")
     if found != REVISIONS[-1]:
-        raise StoreError(f"{database.path}: the store has the schema of an older version; start the service to upgrade it")
+        raise StoreError(
+            f"{database.path}: the store has the schema of an older version; start the service to upgrade it"
+        )
 
 
 def _revision(connection: sa.Connection, path: Path) -> str | None:
@@ -69,8 +71,8 @@ def _revision(connection: sa.Connection, path: Path) -> str | None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    from alembic import command  # noqa: PLC0415 - loaded only when there is work
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -18,8 +18,11 @@ REVISIONS: Final = ("0001",)
 
 metadata: Final = sa.MetaData()
 
-_STRICT: Final = {"sqlite_strict": True}
-_KEYED: Final = {"sqlite_strict": True, "sqlite_with_rowid": False}  # rows live in the primary key's own tree
+_STRICT: Final[dict[str, Any]] = {"sqlite_strict": True}
+_KEYED: Final[dict[str, Any]] = {
+    "sqlite_strict": True,
+    "sqlite_with_rowid": False,
+}  # rows live in the primary key's own tree
 
 
 def _int(name: str, *, nullable: bool = False) -> sa.Column[int]:
@@ -80,7 +83,11 @@ counters: Final = sa.Table(
 )
 
 catalog_keys: Final = sa.Table(
-    "catalog_keys", metadata, _key("key_no", sa.Integer), sa.Column("key_hash", sa.Text, nullable=False, unique=True), **_STRICT
+    "catalog_keys",
+    metadata,
+    _key("key_no", sa.Integer),
+    sa.Column("key_hash", sa.Text, nullable=False, unique=True),
+    **_STRICT,
 )
 
 catalog_values: Final = sa.Table(

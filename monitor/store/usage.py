@@ -29,7 +29,15 @@ from monitor.store.usage_rows import N_COLUMNS, read_rows
 
 _UPSERTS: Final = {bucket_s: upsert_sql(table) for bucket_s, table in USAGE_TABLES.items()}
 _DELETES: Final = {bucket_s: delete_sql(table) for bucket_s, table in USAGE_TABLES.items()}
-_NUMBERS: Final = ("key_no", "value_no", "n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd")
+_NUMBERS: Final = (
+    "key_no",
+    "value_no",
+    "n_requests",
+    "tokens_prompt",
+    "tokens_completion",
+    "tokens_reasoning",
+    "cost_nusd",
+)
 
 
 class SqliteUsage:
@@ -139,9 +147,13 @@ class SqliteUsage:
         catalog = self._catalog.catalog
         if len(rows):
             if (sizes <= 0).any() or (starts % sizes != 0).any():
-                raise StoreError("usage has a bucket that does not start at a multiple of its size; nothing was written")
+                raise StoreError(
+                    "usage has a bucket that does not start at a multiple of its size; nothing was written"
+                )
             if rows[:, 1:3].min() < 0 or rows[:, 1].max() >= catalog.n_keys or rows[:, 2].max() >= catalog.n_values:
-                raise StoreError("usage has a key_no or value_no that this store's catalog never gave out; nothing was written")
+                raise StoreError(
+                    "usage has a key_no or value_no that this store's catalog never gave out; nothing was written"
+                )
             if (catalog.dimensions()[rows[:, 2]] != usage["dimension"].to_numpy()).any():
                 raise StoreError("usage has a value_no under another dimension than the catalog's; nothing was written")
         return rows, sizes

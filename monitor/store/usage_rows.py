@@ -23,14 +23,14 @@ def _statements(table: sa.Table) -> tuple[str, str, str]:
     following = sa.select(starts.c.start + sa.bindparam("step")).where(starts.c.start < sa.bindparam("last"))
     starts = starts.union_all(following)
     wanted = sa.func.json_each(sa.bindparam("keys")).table_valued("value")
-    # A left join from buckets and keys (whose rows are then required) keeps SQLite's planner from scanning the window.
-    seeks = (
-        sa.select(*table.columns)
-        .select_from(starts.join(wanted, sa.true()).outerjoin(table, (bucket == starts.c.start) & (key == wanted.c.value)))
-        .where(bucket.is_not(None))
+    seeks = sa.select(*table.columns).select_from(
+        starts.join(wanted, sa.true()).join(table, (bucket == starts.c.start) & (key == wanted.c.value))
     )
-    edges = sa.select(sa.select(sa.func.min(bucket)).scalar_subquery(), sa.select(sa.func.max(bucket)).scalar_subquery())
-    return sql(whole.order_by(*table.primary_key)), sql(seeks), sql(edges)
+    edges = sa.select(
+        sa.select(sa.func.min(bucket)).scalar_subquery(), sa.select(sa.func.max(bucket)).scalar_subquery()
+    )
+    # SQLite keeps the order of a CROSS JOIN: seek each bucket and key, never scan the window.
+    return sql(whole.order_by(*table.primary_key)), sql(seeks).replace(" JOIN ", " CROSS JOIN "), sql(edges)
 
 
 _SQL: Final = {bucket_s: _statements(table) for bucket_s, table in USAGE_TABLES.items()}

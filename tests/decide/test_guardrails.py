@@ -21,7 +21,7 @@ from build import (
 )
 
 from monitor.decide import Context, decide
-from monitor.domain import NUSD, ActionState, Quality, Reason, Rung, Verb
+from monitor.domain import NUSD, ActionState, IncidentState, Quality, Reason, Rung, Verb
 
 ENFORCE = settings_with(response={"mode": "enforce"})
 
@@ -162,7 +162,9 @@ def test_what_a_person_judged_a_false_alarm_is_not_acted_upon():
     (incident,) = decide(
         [a_finding(at=NOW - timedelta(hours=2))], a_context(a_key()), ENFORCE, NOW - timedelta(hours=2)
     ).incidents
-    closed = replace(incident, state="resolved", resolved_at=NOW - timedelta(hours=1), resolution="false_alarm")
+    closed = replace(
+        incident, state=IncidentState.RESOLVED, resolved_at=NOW - timedelta(hours=1), resolution="false_alarm"
+    )
     assert reasons(a_context(a_key(), incidents=(closed,))) == [Reason.FALSE_ALARM]
 
 

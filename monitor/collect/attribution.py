@@ -1,0 +1,200 @@
+"""From answers labelled with key names to usage by key: each row to exactly one hash, or openly to none."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from monitor import frames
+from monitor.collect.plan import Ask, Fleet
+from monitor.collect.usage import Reply
+from monitor.domain import Dimension
+from monitor.errors import BadRequest, NotFound
+from monitor.openrouter.analytics import FIELDS, KEY_FIELD, AnalyticsAnswer
+
+Ints = npt.NDArray[np.int64]
+
+NO_NAME: Final = ""
+_UNKNOWN: Final = -1
+_READ_BY_HASH: Final = -2
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """`usage`: frames.USAGE summed into buckets. `unattributed`: nano-dollars by name that fit no key (one dimension only,
+    as every dimension is a full marginal). `contested`: names with usage older than their only known key, so that a further
+    key of that name must exist. `unresolved`: hashes the source could not filter by, by question: silence there is no zero."""
+
+    usage: pd.DataFrame
+    unattributed: dict[str, int]
+    contested: frozenset[str]
+    unresolved: dict[Ask, frozenset[str]]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Columns gathered over all replies, and what could not be placed."""
+
+    buckets: list[Ints] = field(default_factory=list)
+    key_nos: list[Ints] = field(default_factory=list)
+    value_nos: list[Ints] = field(default_factory=list)
+    amounts: list[Ints] = field(default_factory=list)  # int64[n, 5], columns as _AMOUNTS
+    unattributed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    contested: set[str] = field(default_factory=set)
+
+
+_AMOUNTS: Final = ("n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd")
+
+
+def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *, bucket_s: int) -> Attribution:
+    """Sums the answered rows into buckets of `bucket_s` seconds by key and value. Failed replies add nothing here."""
+    parts = _Parts()
+    unresolved: dict[Ask, frozenset[str]] = {}
+    warnings: dict[str, None] = {}
+    counted = min((dimension for reply in replies for dimension in reply.ask.dimensions), default=Dimension.MODEL)
+    for reply in replies:
+        if reply.answer is None:
+            warnings[f"not read: {_where(reply.ask)}: {reply.error}"] = None
+            if len(reply.ask.key_hashes) == 1 and isinstance(reply.error, BadRequest | NotFound):
+                unresolved[reply.ask] = frozenset(reply.ask.key_hashes)
+            continue
+        warnings.update(dict.fromkeys(_remarks(reply)))
+        lost = _unresolved(reply.ask, reply.answer, fleet)
+        if lost:
+            unresolved[reply.ask] = lost
+        _take(parts, reply, fleet, catalog, bucket_s=bucket_s, counted=counted)
+    return Attribution(
+        usage=_summed(parts, catalog, bucket_s=bucket_s),
+        unattributed=dict(parts.unattributed),
+        contested=frozenset(parts.contested),
+        unresolved=unresolved,
+        warnings=tuple(warnings),
+    )
+
+
+def _take(
+    parts: _Parts, reply: Reply, fleet: Fleet, catalog: frames.Catalog, *, bucket_s: int, counted: Dimension
+) -> None:
+    ask, answer = reply.ask, reply.answer
+    assert answer is not None
+    key_nos = _key_nos(parts, ask, answer, fleet, catalog)
+    if counted in ask.dimensions and (key_nos == _UNKNOWN).any():
+        for row in np.flatnonzero(key_nos == _UNKNOWN).tolist():
+            parts.unattributed[answer.labels[KEY_FIELD][row] or NO_NAME] += int(answer.cost_nusd[row])
+    keep = key_nos >= 0
+    amounts = np.column_stack(
+        [answer.n_requests, answer.tokens_prompt, answer.tokens_completion, answer.tokens_reasoning, answer.cost_nusd]
+    )[keep]
+    buckets = answer.bucket_start[keep] // bucket_s
+    for dimension in ask.dimensions:
+        numbers: dict[str | None, int] = {
+            label: catalog.value_no(dimension, label or "") for label in dict.fromkeys(answer.labels[FIELDS[dimension]])
+        }
+        value_nos = np.fromiter((numbers[label] for label in answer.labels[FIELDS[dimension]]), dtype=np.int64)
+        parts.buckets.append(buckets)
+        parts.key_nos.append(key_nos[keep])
+        parts.value_nos.append(value_nos[keep])
+        parts.amounts.append(amounts)
+
+
+def _key_nos(parts: _Parts, ask: Ask, answer: AnalyticsAnswer, fleet: Fleet, catalog: frames.Catalog) -> Ints:
+    """The key of each row, or _UNKNOWN, or _READ_BY_HASH where another question brings this name's rows."""
+    if len(ask.key_hashes) == 1:
+        return np.full(len(answer.bucket_start), catalog.key_no(ask.key_hashes[0]), dtype=np.int64)
+    names = answer.labels[KEY_FIELD]
+    table: dict[str | None, int] = {}
+    if ask.key_hashes:
+        table = {fleet.keys[key_hash].key_name: catalog.key_no(key_hash) for key_hash in ask.key_hashes}
+        return np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
+    elsewhere = {fleet.keys[key_hash].key_name for key_hash in fleet.by_hash}
+    created: dict[str | None, int] = {}
+    for name in set(names):
+        key = fleet.sole.get(name) if name is not None else None
+        if key is not None:
+            table[name] = catalog.key_no(key.key_hash)
+            created[name] = key.created_s
+        elif name in elsewhere:
+            table[name] = _READ_BY_HASH
+    key_nos = np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
+    births = np.fromiter((created.get(name, 0) for name in names), dtype=np.int64, count=len(names))
+    # Usage of a name before its only key existed is some other key's: gone, or not seen yet.
+    is_older = answer.bucket_start + ask.granularity.seconds <= births
+    for row in np.flatnonzero(is_older).tolist():
+        parts.contested.add(names[row] or NO_NAME)
+    key_nos[is_older] = _UNKNOWN
+    return key_nos
+
+
+def _unresolved(ask: Ask, answer: AnalyticsAnswer, fleet: Fleet) -> frozenset[str]:
+    """Hashes of `ask` that a warning may be about: those it names, else those without a row (a hash that cannot be
+    resolved gives zero rows and a warning, with status 200)."""
+    if not ask.key_hashes or not answer.warnings:
+        return frozenset()
+    named = {text for warning in answer.warnings for text in _HASH.findall(warning)} & set(ask.key_hashes)
+    if named:
+        return frozenset(named)
+    if len(ask.key_hashes) == 1:
+        return frozenset(ask.key_hashes) if len(answer.bucket_start) == 0 else frozenset()
+    seen = set(answer.labels[KEY_FIELD])
+    return frozenset(key_hash for key_hash in ask.key_hashes if fleet.keys[key_hash].key_name not in seen)
+
+
+def _summed(parts: _Parts, catalog: frames.Catalog, *, bucket_s: int) -> pd.DataFrame:
+    """One row a (bucket, key, value), sorted so; sums are exact (int64)."""
+    if not parts.buckets or sum(map(len, parts.buckets)) == 0:
+        return frames.empty(frames.USAGE)
+    buckets, key_nos, value_nos = (np.concatenate(part) for part in (parts.buckets, parts.key_nos, parts.value_nos))
+    amounts = np.concatenate(parts.amounts)
+    order = np.lexsort((value_nos, key_nos, buckets))
+    buckets, key_nos, value_nos = buckets[order], key_nos[order], value_nos[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (np.diff(buckets) != 0) | (np.diff(key_nos) != 0) | (np.diff(value_nos) != 0)
+    starts = np.flatnonzero(is_first)
+    sums = np.add.reduceat(amounts[order], starts, axis=0)
+    return usage_frame(
+        bucket_start=buckets[starts] * bucket_s,
+        bucket_s=bucket_s,
+        key_no=key_nos[starts],
+        value_no=value_nos[starts],
+        amounts=sums,
+        catalog=catalog,
+    )
+
+
+def usage_frame(
+    *, bucket_start: Ints, bucket_s: int, key_no: Ints, value_no: Ints, amounts: Ints, catalog: frames.Catalog
+) -> pd.DataFrame:
+    """frames.USAGE from columns; `amounts` int64[n, 5] in the order requests, prompt, completion, reasoning, cost."""
+    columns = {
+        "bucket_start": frames.utc_seconds(bucket_start),
+        "bucket_s": np.full(len(key_no), bucket_s, dtype=np.int32),
+        "key_no": key_no.astype(np.int32),
+        "dimension": catalog.dimensions()[value_no],
+        "value_no": value_no.astype(np.int32),
+    }
+    return pd.DataFrame(columns | {name: amounts[:, index] for index, name in enumerate(_AMOUNTS)})
+
+
+def _remarks(reply: Reply) -> Iterable[str]:
+    assert reply.answer is not None
+    for text in reply.answer.warnings:
+        yield f"{_where(reply.ask)}: the source says: {text}"
+    if reply.answer.n_bad:
+        yield f"{_where(reply.ask)}: {reply.answer.n_bad} unreadable rows left out"
+    if reply.is_cut:
+        yield f"{_where(reply.ask)}: cut off and not to be split further"
+
+
+def _where(ask: Ask) -> str:
+    names = "+".join(dimension.name.lower() for dimension in ask.dimensions)
+    scope = f"{len(ask.key_hashes)} keys" if ask.key_hashes else "all keys"
+    return f"{names} of {scope}"

@@ -1,0 +1,62 @@
+"""The calls this program can make of OpenRouter: all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from monitor.errors import BadRequest
+from monitor.openrouter.answer import clean
+
+Params = Mapping[str, str | int | bool]
+
+_HASH = "[0-9a-f]{64}"
+_ALLOWED: Final = tuple(
+    (method, re.compile(path))
+    for method, path in (
+        ("GET", "/workspaces"),
+        ("GET", "/keys"),
+        ("GET", f"/keys/{_HASH}"),
+        ("PATCH", f"/keys/{_HASH}"),
+        ("GET", "/key"),
+        ("POST", "/analytics/query"),
+        ("GET", "/analytics/meta"),
+        ("GET", "/activity"),
+        ("GET", "/credits"),
+    )
+)
+"""The management key could also create and delete keys; this code cannot."""
+
+_CHANGEABLE: Final = frozenset({"disabled", "limit", "limit_reset", "include_byok_in_limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked: method, path below the base address, query and encoded body."""
+
+    method: str
+    path: str
+    params: Params
+    content: bytes | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it changes a key. Such a call is sent once, and never held back."""
+        return self.method == "PATCH"
+
+
+def checked(method: str, path: str, params: Params | None, body: Mapping[str, object] | None) -> Call:
+    """The call, if it is one of those allowed. Raises BadRequest."""
+    call = Call(method, path, params or {}, None if body is None else msgspec.json.encode(body))
+    if not any(method == verb and pattern.fullmatch(path) for verb, pattern in _ALLOWED):
+        raise BadRequest(f"{clean(str(call))}: not a call this program makes; nothing was sent")
+    if call.is_change and not (body and body.keys() <= _CHANGEABLE):
+        raise BadRequest(f"{call}: only {', '.join(sorted(_CHANGEABLE))} may be changed; nothing was sent")
+    return call

@@ -1,0 +1,117 @@
+"""Lanes: calls that share a budget and a fate. Analytics may be down while keys can still be read and disabled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+from aiolimiter import AsyncLimiter
+
+from monitor.domain import Clock
+from monitor.errors import NotFound, RateLimited, SourceError, Unavailable
+from monitor.openrouter.answer import is_outage
+from monitor.openrouter.breaker import Circuit, CircuitState, admit, record
+
+LaneName = Literal["keys", "analytics"]
+
+_ANALYTICS_BURST: Final = 4  # the four dimensions of one drill-down start together
+
+
+class CircuitOpen(Unavailable):
+    """Nothing was sent. Not repeated: the rest is longer than a call's patience."""
+
+
+class Budget(Protocol):
+    """Hands out the right to send one request; waits while there is none. `aiolimiter.AsyncLimiter` is one."""
+
+    async def acquire(self, amount: float = 1) -> None:
+        """Returns when a request may be sent."""
+        ...
+
+
+class Unlimited:
+    """The budget of calls for which no limit is documented (`/keys`): `concurrency` and 429 answers bound them."""
+
+    async def acquire(self, amount: float = 1) -> None:
+        """Returns at once."""
+
+
+def analytics_budget(per_minute: int) -> AsyncLimiter:
+    """At most `per_minute` requests in any 60 s.
+
+    A leaky bucket lets its full size through at once and then again as it leaks: twice the rate in the first minute. So
+    the bucket is small and leaks a little slower: burst and leak of 60 s together are the share."""
+    burst = min(_ANALYTICS_BURST, per_minute)
+    return AsyncLimiter(burst, 60.0 * burst / (per_minute - burst + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class TransportHealth:
+    """How one lane fares, for `status`. `hold_s`: how long the source told us to wait from now."""
+
+    lane: LaneName
+    circuit: CircuitState
+    n_requests: int
+    n_failed: int
+    last_ok_at: datetime | None
+    last_error_at: datetime | None
+    last_error: str
+    hold_s: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """The state of one lane. Only `Transport` holds it."""
+
+    name: LaneName
+    budget: Budget
+    clock: Clock
+    circuit: Circuit = field(default_factory=Circuit)
+    hold_until: float = 0.0  # monotonic
+    n_requests: int = 0
+    n_failed: int = 0
+    last_ok_at: datetime | None = None
+    last_error_at: datetime | None = None
+    last_error: str = ""
+
+    def admit(self, call: str) -> None:
+        """Passes, or raises RateLimited while the lane is held, CircuitOpen while it rests."""
+        now = self.clock.monotonic()
+        if self.hold_until > now:
+            raise RateLimited(f"{call}: the source asked us to wait", retry_after=self.hold_until - now)
+        self.circuit, is_admitted = admit(self.circuit, now)
+        if not is_admitted:
+            rest_s = self.circuit.retry_at - now
+            raise CircuitOpen(f"{call}: not sent for {rest_s:.0f} s more; the source keeps failing: {self.last_error}")
+
+    def hold(self, wait_s: float) -> None:
+        """The source asked us to wait: nothing but a change of a key goes out before that."""
+        self.hold_until = max(self.hold_until, self.clock.monotonic() + wait_s)
+
+    @property
+    def hold_s(self) -> float:
+        """Seconds left of the hold."""
+        return max(self.hold_until - self.clock.monotonic(), 0.0)
+
+    def note(self, error: SourceError | None) -> None:
+        """Takes in how an exchange ended."""
+        self.circuit = record(self.circuit, self.clock.monotonic(), is_ok=error is None or not is_outage(error))
+        if error is None or isinstance(error, NotFound):  # "that key is gone" is an answer, not a trouble
+            self.last_ok_at = self.clock.now()
+            return
+        self.n_failed += 1
+        self.last_error, self.last_error_at = str(error), self.clock.now()
+
+    def health(self) -> TransportHealth:
+        """The facts."""
+        return TransportHealth(
+            lane=self.name,
+            circuit=self.circuit.state,
+            n_requests=self.n_requests,
+            n_failed=self.n_failed,
+            last_ok_at=self.last_ok_at,
+            last_error_at=self.last_error_at,
+            last_error=self.last_error,
+            hold_s=self.hold_s,
+        )

@@ -1,0 +1,139 @@
+"""Config -> concrete parts. The only file that names concrete classes, the clock and the seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.domain import Clock, Verb
+from monitor.errors import AlreadyRunning, ConfigError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+    from monitor.jobs.app import App
+    from monitor.notify.base import Notifier
+    from monitor.store.base import Store
+
+SEED = 20_260_601
+"""Seeds the forest and the jitter of retries; fixed so that a refit on the same data is the same detector."""
+
+STORE_FILE = "monitor.db"
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        await asyncio.sleep(seconds)
+
+
+def store_address(settings: Settings) -> str:
+    """Where the store is: `store.url`, or the file in the state directory."""
+    return settings.store.url or str(settings.store.state_dir / STORE_FILE)
+
+
+def open_store(settings: Settings, *, read_only: bool = False) -> Store:
+    """The store; made and migrated on first use unless `read_only`. Raises StoreError."""
+    from monitor.store import sqlite
+
+    if not read_only:
+        settings.store.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return sqlite.open_store(store_address(settings), read_only=read_only)
+
+
+@contextmanager
+def only_instance(settings: Settings) -> Iterator[None]:
+    """Holds the lock of the state directory. Raises AlreadyRunning: two monitors would alert and act twice."""
+    from filelock import FileLock, Timeout
+
+    settings.store.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(settings.store.state_dir / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AlreadyRunning(f"{settings.store.state_dir} is in use by a running monitor; stop it first") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None
+) -> AsyncIterator[App]:
+    """Everything a job needs, closed again at the end. Raises ConfigError where a credential is missing."""
+    from monitor.collect.account import OpenRouterSource
+    from monitor.jobs.app import App
+    from monitor.openrouter.control import OpenRouterControl
+    from monitor.openrouter.keys_api import KeysApi
+    from monitor.openrouter.transport import Transport
+    from monitor.pipeline import Pipeline
+    from monitor.respond.disable import Disable
+    from monitor.respond.restore import Restore
+
+    clock = clock or SystemClock()
+    key = settings.openrouter.management_key
+    if key is None:
+        raise ConfigError(
+            "openrouter.management_key", "is not set", remedy="set OPENROUTER_MANAGEMENT_KEY, or management_key_file"
+        )
+    store = open_store(settings)
+    transport = Transport(None, settings.openrouter, key, clock, random.Random(SEED))
+    notifier = notifier or make_notifier(settings, clock)
+    try:
+        control = OpenRouterControl(transport)
+        yield App(
+            settings=settings,
+            clock=clock,
+            state_dir=settings.store.state_dir,
+            store=store,
+            source=OpenRouterSource(transport, KeysApi(transport), store.keys.catalog, settings, clock),
+            control=control,
+            responders={Verb.DISABLE: Disable(control), Verb.RESTORE: Restore(control)},
+            notifier=notifier,
+            pipeline=Pipeline(settings, store.keys.catalog),
+            seed=SEED,
+        )
+    finally:
+        await notifier.close()
+        await transport.close()
+        await asyncio.to_thread(store.maintenance.close)
+
+
+def make_notifier(settings: Settings, clock: Clock) -> Notifier:
+    """Slack, or the terminal where Slack is turned off. Raises ConfigError where the token or the channel is missing."""
+    from monitor.notify.slack import SlackNotifier
+    from monitor.notify.terminal import TerminalNotifier
+
+    if not settings.slack.enabled:
+        return TerminalNotifier(clock)
+    if settings.slack.bot_token is None:
+        raise ConfigError(
+            "slack.bot_token", "is not set", remedy="set SLACK_BOT_TOKEN or bot_token_file, or slack.enabled = false"
+        )
+    if not settings.slack.default_channel:
+        raise ConfigError("slack.default_channel", "is empty", remedy='name a channel, for example "#key-alerts"')
+    return SlackNotifier(settings.slack.bot_token, settings.slack, clock)
+
+
+def shipped_models() -> Path:
+    """The folder with the detector shipped for the first hours: beside the package, or where the wheel put it."""
+    beside = Path(__file__).resolve().parent.parent / "models"
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "openrouter-monitor" / "models"

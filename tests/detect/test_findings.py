@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from build import NOW, a_batch, a_quality, an_evidence, settings_with
+
+from monitor import frames
+from monitor.config import Settings
+from monitor.detect import artifact, findings
+from monitor.detect.artifact import Manifest, Trained
+from monitor.detect.calibrate import calibrate
+from monitor.detect.findings import Memory, find
+from monitor.detect.levels import Levels
+from monitor.domain import NUSD, Dimension, Finding, Quality, Rung, Severity
+from monitor.frames import Catalog, FeatureBatch
+
+NAMES = ("spend", "novelty")
+CATALOG = Catalog(["a" * 64, "b" * 64], [(0, "acme/opus-9"), (0, "acme/mini"), (2, "KP"), (2, "VN"), (2, "NG")])
+
+
+@dataclass
+class FirstColumn:
+    """A detector whose score is the first feature."""
+
+    name: str = "first"
+    feature_names: tuple[str, ...] = NAMES
+
+    def fit(self, rows: np.ndarray, weights: np.ndarray, *, seed: int) -> None:
+        """Nothing to learn."""
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        return rows[:, 0]
+
+
+def trained(**levels: float) -> Trained:
+    """Clean scores 0.00 .. 9.99 in both cohorts: a score of 9.9 has p-value 0.01."""
+    clean = np.arange(1_000) / 100
+    calibration = calibrate(np.tile(clean, 2), np.repeat([0, 1], 1_000), n_cohorts=2)
+    manifest = Manifest(
+        format=artifact.FORMAT, detector="first", feature_names=NAMES, versions={}, trained_since=NOW,
+        trained_until=NOW, seed=1, n_rows=2_000, n_keys=2, n_rows_left_out=0, max_false_alerts_per_week=5.0,
+        clean_incidents_per_week=1.0,
+        levels=Levels(**({"alpha": 0.02, "alpha_disable": 0.002, "joint_nusd_per_hour": 5e9} | levels)),
+    )  # fmt: skip
+    return Trained(FirstColumn(), calibration, manifest)
+
+
+KEYS = pd.DataFrame(
+    {
+        "key_no": [0, 1], "created_at": pd.Timestamp("2026-01-01", tz="UTC").as_unit("s"), "owner_no": 0,
+        "is_disabled": False, "limit_nusd": np.nan, "limit_remaining_nusd": np.nan,
+    }
+).astype(dict(frames.KEYS))  # fmt: skip
+
+
+def judge(
+    batch: FeatureBatch, memory: Memory | None = None, *, settings: Settings | None = None, **changes: Any
+) -> tuple[tuple[Finding, ...], Memory]:
+    arguments: dict[str, Any] = {"keys": KEYS, "names": {}, "quality": {0: a_quality()}, "catalog": CATALOG}
+    arguments |= {"settings": settings or Settings(), **changes}
+    return find(batch, trained(), memory or Memory(), **arguments)
+
+
+def hot(at: Any = NOW, *, score: float = 9.9, **columns: Any) -> FeatureBatch:
+    """Key 0 with p-value 0.01 and four dollars an hour of unusual spend."""
+    return a_batch(
+        at, values=[[score, 0.0]], **({"per_hour_nusd": 4 * NUSD, "novel_per_hour_nusd": 4 * NUSD} | columns)
+    )
+
+
+def test_one_hot_bucket_is_remembered_but_not_told() -> None:
+    found, memory = judge(hot())
+
+    assert found == ()
+    assert list(memory.hot_s) == [0]
+
+
+def test_a_second_hot_bucket_within_the_hour_is_told() -> None:
+    _, memory = judge(hot())
+
+    found, _ = judge(hot(NOW + timedelta(minutes=40)), memory)
+
+    assert [finding.key_hash for finding in found] == ["a" * 64]
+    assert found[0].p_value == pytest.approx(0.011, abs=0.002)
+
+
+def test_a_second_hot_bucket_hours_later_is_a_first_one_again() -> None:
+    _, memory = judge(hot())
+
+    found, _ = judge(hot(NOW + timedelta(hours=2)), memory)
+
+    assert found == ()
+
+
+def test_judging_the_same_bucket_twice_does_not_confirm_it() -> None:
+    _, memory = judge(hot(NOW + timedelta(minutes=1)))
+
+    found, memory = judge(hot(NOW + timedelta(minutes=2)), memory)
+    again, _ = judge(hot(NOW + timedelta(minutes=3)), memory)
+
+    assert found == again == ()
+
+
+def test_the_bucket_under_way_does_not_forget_the_one_that_confirms_it() -> None:
+    _, memory = judge(hot(NOW))
+    first, memory = judge(hot(NOW + timedelta(minutes=1)), memory)
+
+    again, _ = judge(hot(NOW + timedelta(minutes=2)), memory)
+
+    assert len(first) == len(again) == 1
+
+
+def test_a_score_far_beyond_clean_ones_is_told_at_once() -> None:
+    found, _ = judge(hot(score=30.0))
+
+    assert len(found) == 1
+
+
+def test_a_rare_pattern_that_costs_cents_is_never_told() -> None:
+    found, memory = judge(hot(score=30.0, per_hour_nusd=NUSD // 10, novel_per_hour_nusd=NUSD // 10))
+
+    assert found == ()
+    assert memory.hot_s == {}
+
+
+def test_joint_dollars_far_beyond_clean_ones_support_a_disable() -> None:
+    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=6 * NUSD))
+
+    assert found[0].rung is Rung.DISABLE
+    assert found[0].severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"joint_per_hour_nusd": 4 * NUSD}, {"joint_per_hour_nusd": 6 * NUSD, "history_hours": 3.0}],
+    ids=["joint dollars below the level", "young key"],
+)
+def test_less_than_both_signs_never_support_a_disable(columns: dict[str, Any]) -> None:
+    found, _ = judge(hot(score=30.0, **columns))
+
+    assert found[0].rung is Rung.NOTIFY
+
+
+def test_joint_dollars_alone_do_not_disable() -> None:
+    _, memory = judge(hot())
+
+    found, _ = judge(hot(NOW + timedelta(minutes=10), joint_per_hour_nusd=600 * NUSD), memory)
+
+    assert found[0].rung is Rung.NOTIFY
+
+
+def test_the_floor_for_disabling_is_never_below_the_one_in_the_settings() -> None:
+    settings = settings_with(response={"min_usd_per_hour": 50.0})
+
+    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=6 * NUSD), settings=settings)
+
+    assert found[0].rung is Rung.NOTIFY
+
+
+def test_evidence_is_ranked_in_dollars_and_says_what_is_new() -> None:
+    evidence = [
+        an_evidence(0, Dimension.MODEL, 0, 37.0),
+        an_evidence(0, Dimension.MODEL, 1, 3.0, is_first_seen=False, usual_nusd=2 * NUSD, novelty=0.0),
+        *[an_evidence(0, Dimension.COUNTRY, no, 12.0) for no in (2, 3, 4)],
+    ]
+    batch = hot(score=30.0, per_hour_nusd=40 * NUSD, expected_per_hour_nusd=2 * NUSD, evidence=evidence)
+
+    (finding,), _ = judge(batch)
+
+    sentences = [cause.sentence for cause in finding.causes]
+    assert sentences[0] == "$40.00 in the last hour; usual $2.00 at this hour, 20 times as much"
+    assert sentences[1] == "92% of $40.00/h is model acme/opus-9, never used by this key before"
+    assert sentences[2].startswith("100% of $36.00/h is on 3 countries never used by this key before: KP, VN, NG")
+
+
+def test_severity_follows_dollars_at_risk_bounded_by_the_limit() -> None:
+    rich = KEYS.assign(limit_remaining_nusd=1e15)
+    nearly_spent = KEYS.assign(limit_remaining_nusd=1e9)
+    batch = hot(score=30.0, per_hour_nusd=40 * NUSD)
+
+    severities = [judge(batch, keys=keys)[0][0].severity for keys in (rich, nearly_spent)]
+
+    assert severities == [Severity.CRITICAL, Severity.NOTICE]
+
+
+def test_a_key_whose_data_is_unknown_says_so() -> None:
+    found, _ = judge(hot(score=30.0), quality={})
+
+    assert found[0].quality.state is Quality.UNKNOWN
+
+
+def test_in_shadow_mode_findings_are_marked() -> None:
+    found, _ = judge(hot(score=30.0), settings=settings_with(detection={"shadow": True}))
+
+    assert found[0].is_shadow
+
+
+def test_a_broken_rule_is_a_finding_of_its_own_without_a_p_value() -> None:
+    settings = settings_with(detection={"rules": [{"name": "ceiling", "max_usd_per_hour": 3}]})
+
+    found, _ = judge(hot(), settings=settings)
+
+    assert [(finding.detector, finding.p_value) for finding in found] == [(findings.RULES, None)]
+
+
+def test_features_of_another_version_are_refused() -> None:
+    with pytest.raises(ValueError, match="features"):
+        judge(replace(hot(), names=("spend", "other")))
+
+
+def test_the_onset_never_lies_after_the_finding() -> None:
+    later = pd.Timestamp(NOW + timedelta(hours=1)).as_unit("s")
+
+    found, _ = judge(hot(score=30.0, onset_at=later))
+
+    assert found[0].onset_at == NOW
