@@ -9,20 +9,51 @@ knows while the recording runs: only a key's identity, name, owner and time of c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
 from monitor import frames
-from monitor.domain import BUCKET_S, NUSD, ApiKey, Dimension, KeySettings
-from monitor.errors import StoreError
+from monitor.config import Settings
+from monitor.decide import Context
+from monitor.detect.artifact import Trained
+from monitor.detect.train import stack, train
+from monitor.domain import (
+    BUCKET_S,
+    NUSD,
+    Action,
+    ActionState,
+    ApiKey,
+    Dimension,
+    Finding,
+    Incident,
+    IncidentState,
+    KeySettings,
+    Rung,
+    Verb,
+    Verdict,
+)
+from monitor.errors import ArtifactError, StoreError
+from monitor.features import NAMES
+from monitor.frames import FeatureBatch
+from monitor.pipeline import Judgement, Pipeline, new_state, windows
+
+Progress = Callable[[int, int, datetime], None]
+"""Told after each bucket: how many are done, how many there are, and where in time the replay is."""
+
+KEEP: Final = timedelta(hours=48)
+"""How long the replay's ledger keeps what is over: longer than any fuse or cooldown looks back by default."""
+
+MAX_WARM_UP: Final = timedelta(hours=48)
+"""At the beginning of a recording everything looks new; rows of that time do not train the detector."""
 
 COUNTS: Final = {
     "request_count": "n_requests",
@@ -111,6 +142,175 @@ def _usage(table: pd.DataFrame, catalog: frames.Catalog) -> pd.DataFrame:
     columns |= {ours: table[theirs].to_numpy(dtype=np.int64)[order] for theirs, ours in COUNTS.items()}
     columns["cost_nusd"] = np.rint(table["total_usage"].to_numpy(dtype=np.float64)[order] * NUSD).astype(np.int64)
     return frames.check(pd.DataFrame(columns), frames.USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an armed service would have done after the bucket that ended at `at`: "alert" or "revoke"."""
+
+    at: datetime
+    key_hash: str
+    action: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came out: decisions in order of time, the incidents behind them, and the detector that was used."""
+
+    decisions: tuple[Decision, ...]
+    incidents: tuple[Incident, ...]
+    trained: Trained | None
+    n_buckets: int
+
+
+def backtest(
+    recording: Recording,
+    settings: Settings,
+    *,
+    seed: int,
+    trained: Trained | None = None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Replays a recording as an armed service with this policy would have lived it.
+
+    Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
+    No decision sees anything after its own bucket."""
+    armed = settings.model_copy(update={"response": settings.response.model_copy(update={"mode": "enforce"})})
+    pipeline = Pipeline(armed, recording.catalog, new_state(armed), trained)
+    books = Books(recording.keys)
+    batches: list[FeatureBatch] = []
+    warm_at = min(recording.since + MAX_WARM_UP, recording.since + (recording.evaluate_from - recording.since) / 2)
+    n_buckets = int((recording.until - recording.since).total_seconds()) // BUCKET_S
+    decisions: list[Decision] = []
+    for no, window in enumerate(windows(recording.usage, since=recording.since, until=recording.until), start=1):
+        books.advance(window.at)
+        if window.at > recording.evaluate_from and pipeline.trained is None and batches:
+            pipeline.trained = _trained(batches, armed, seed=seed)
+            batches = []
+        pipeline.take(window.usage, window.coverage)
+        if window.at > recording.evaluate_from:
+            judgement = pipeline.judge(window.at, books.context())
+            decisions += decided(judgement)
+            books.enter(judgement)
+        elif trained is None and window.at > warm_at:
+            batches.append(pipeline.features(window.at, books.keys))
+        if progress is not None:
+            progress(no, n_buckets, window.at)
+    return Replay(tuple(decisions), books.everything(), pipeline.trained, n_buckets)
+
+
+def _trained(batches: list[FeatureBatch], settings: Settings, *, seed: int) -> Trained | None:
+    try:
+        return train(stack(batches, NAMES), settings, seed=seed)
+    except ArtifactError:
+        return None  # too little history: rules only, as a live service on its first day
+
+
+def decided(judgement: Judgement) -> list[Decision]:
+    """The decisions of one moment: an alert for each key with a finding people are told of, a revoke for each disable."""
+    told = [f for f in judgement.findings if not f.is_shadow and f.rung >= Rung.NOTIFY]
+    by_key: dict[str, list[Finding]] = {}
+    for finding in told:
+        by_key.setdefault(finding.key_hash, []).append(finding)
+    disabled = {action.key_hash for action in judgement.plan.actions if action.verb is Verb.DISABLE}
+    return [
+        Decision(
+            judgement.at,
+            key_hash,
+            "revoke" if key_hash in disabled else "alert",
+            max(rarity(finding) for finding in found),
+            tuple(cause.sentence for finding in found for cause in finding.causes),
+        )
+        for key_hash, found in sorted(by_key.items())
+    ]
+
+
+def rarity(finding: Finding) -> float:
+    """-log10 of the p-value; a broken rule is certain and counts its severity in hundreds."""
+    return 100.0 * finding.severity if finding.p_value is None else -math.log10(finding.p_value)
+
+
+def write(replay: Replay, out: Path) -> None:
+    """One JSON object a line, at once or not at all: {"at", "key", "action", "score", "reasons"}."""
+    lines = [
+        json.dumps(
+            {
+                "at": decision.at.isoformat().replace("+00:00", "Z"),
+                "key": decision.key_hash,
+                "action": decision.action,
+                "score": round(decision.score, 4),
+                "reasons": list(decision.reasons),
+            },
+            ensure_ascii=False,
+        )
+        for decision in replay.decisions
+    ]
+    partial = out.with_name(f".{out.name}.part")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    partial.replace(out)
+
+
+class Books:
+    """The ledger of a replay: incidents, verdicts, and actions that all succeed at once.
+
+    The recorded traffic of a key goes on after a simulated disable. So that a later theft of the same key can be judged,
+    the key counts as restored by its owner once the incident is over."""
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self._unborn = deque(sorted(keys, key=lambda key: key.created_at))
+        self.keys: Mapping[str, ApiKey] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._done: dict[str, Incident] = {}
+        self._actions: list[Action] = []
+        self._verdicts: dict[str, Verdict] = {}
+
+    def advance(self, now: datetime) -> None:
+        """Keys created by now exist."""
+        born = []
+        while self._unborn and self._unborn[0].created_at <= now:
+            born.append(self._unborn.popleft())
+        if born:
+            self.keys = {**self.keys, **{key.key_hash: key for key in born}}
+
+    def context(self) -> Context:
+        """What `decide` may know."""
+        return Context(
+            incidents=tuple(self._incidents.values()),
+            actions=tuple(self._actions),
+            verdicts=tuple(self._verdicts.values()),
+            keys=self.keys,
+            n_live_keys=sum(not key.settings.is_disabled for key in self.keys.values()),
+            is_enforcing=True,
+        )
+
+    def enter(self, judgement: Judgement) -> None:
+        """Writes down what was judged; actions are carried out at once."""
+        plan = judgement.plan
+        self._verdicts |= {verdict.incident_id: verdict for verdict in plan.verdicts}
+        for action in plan.actions:
+            self._actions.append(replace(action, state=ActionState.DONE, finished_at=plan.at))
+            self._switch(action.key_hash, is_disabled=True)
+        for incident in plan.incidents:
+            self._incidents[incident.incident_id] = incident
+            if incident.state is IncidentState.RESOLVED:
+                self._switch(incident.key_hash, is_disabled=False)
+        for incident in list(self._incidents.values()):
+            if incident.resolved_at is not None and plan.at - incident.resolved_at > KEEP:
+                self._done[incident.incident_id] = self._incidents.pop(incident.incident_id)
+                self._verdicts.pop(incident.incident_id, None)
+        self._actions = [action for action in self._actions if plan.at - action.intended_at <= KEEP]
+
+    def everything(self) -> tuple[Incident, ...]:
+        """All incidents, oldest first."""
+        return tuple(sorted([*self._done.values(), *self._incidents.values()], key=lambda one: one.opened_at))
+
+    def _switch(self, key_hash: str, *, is_disabled: bool) -> None:
+        key = self.keys.get(key_hash)
+        if key is not None and key.settings.is_disabled != is_disabled:
+            switched = replace(key, settings=replace(key.settings, is_disabled=is_disabled))
+            self.keys = {**self.keys, key_hash: switched}
 
 
 def _time(text: str | None) -> datetime | None:

@@ -384,6 +384,15 @@ class LaneHealth:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing `check` looked at; `detail` names the remedy where it is not ok."""
+
+    what: str
+    is_ok: bool
+    detail: str
+
+
 def short_id(prefix: str, *parts: str) -> str:
     """A deterministic identifier from its parts, so that a replayed decision gets the same one: `INC-1f0c9a2b7d`."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

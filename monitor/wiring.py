@@ -17,6 +17,7 @@ from monitor.errors import AlreadyRunning, ConfigError
 
 if TYPE_CHECKING:
     from monitor.config import Settings
+    from monitor.features import FleetState
     from monitor.jobs.app import App
     from monitor.notify.base import Notifier
     from monitor.store.base import Store
@@ -82,7 +83,6 @@ async def open_app(
     from monitor.collect.account import OpenRouterSource
     from monitor.jobs.app import App
     from monitor.openrouter.control import OpenRouterControl
-    from monitor.openrouter.keys_api import KeysApi
     from monitor.openrouter.transport import Transport
     from monitor.pipeline import Pipeline
     from monitor.respond.disable import Disable
@@ -99,22 +99,32 @@ async def open_app(
     notifier = notifier or make_notifier(settings, clock)
     try:
         control = OpenRouterControl(transport)
+        source = OpenRouterSource(transport, store.keys.catalog, settings, clock)
+        source.remember(store.keys.keys(include_vanished=True))
         yield App(
             settings=settings,
             clock=clock,
             state_dir=settings.store.state_dir,
             store=store,
-            source=OpenRouterSource(transport, KeysApi(transport), store.keys.catalog, settings, clock),
+            source=source,
+            history=source,
             control=control,
             responders={Verb.DISABLE: Disable(control), Verb.RESTORE: Restore(control)},
             notifier=notifier,
-            pipeline=Pipeline(settings, store.keys.catalog),
+            pipeline=Pipeline(settings, store.keys.catalog, new_state(settings)),
             seed=SEED,
         )
     finally:
         await notifier.close()
         await transport.close()
         await asyncio.to_thread(store.maintenance.close)
+
+
+def new_state(settings: Settings) -> FleetState:
+    """An empty state of the fleet."""
+    from monitor.features import FleetState, HabitParams
+
+    return FleetState(HabitParams.from_settings(settings.detection))
 
 
 def make_notifier(settings: Settings, clock: Clock) -> Notifier:

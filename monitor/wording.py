@@ -141,3 +141,17 @@ def and_more(lines: list[str], limit: int) -> list[str]:
         return lines
     kept = max(0, limit - 1)
     return [*lines[:kept], f"and {len(lines) - kept:,} more"]
+
+
+def change(now_nusd: int, before_nusd: int) -> str:
+    """This against last week: +12%, -8%, 45 times as much, new, gone, unchanged."""
+    if now_nusd == before_nusd:
+        return "unchanged"
+    if before_nusd <= 0:
+        return "new"
+    if now_nusd <= 0:
+        return "gone"
+    if now_nusd >= 5 * before_nusd:
+        return f"{multiple(now_nusd, before_nusd)} as much"
+    percent = (now_nusd - before_nusd) / before_nusd * 100
+    return f"{percent:+.0f}%" if abs(percent) >= 1 else f"{percent:+.1f}%"

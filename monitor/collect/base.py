@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import pandas as pd
 
-from monitor.domain import ApiKey, Inventory, LaneHealth
+from monitor.domain import ApiKey, Check, Inventory, LaneHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +59,24 @@ class Source(Protocol):
 
     def health(self) -> tuple[LaneHealth, ...]:
         """What the planner chose and how each lane fares."""
+        ...
+
+
+class History(Protocol):
+    """What the first start asks of an account, beside `Source`."""
+
+    async def history(self, since: datetime, until: datetime) -> UsageBatch:
+        """Usage of all keys in whole hours, asked without regard to earlier readings."""
+        ...
+
+    def chunk(self) -> timedelta:
+        """How much history one step may hold."""
+        ...
+
+    def remember(self, keys: Iterable[ApiKey]) -> None:
+        """Tells it of keys known from earlier runs: their usage is still served by name."""
+        ...
+
+    async def check(self) -> tuple[Check, ...]:
+        """Whether the account can be watched; raises nothing."""
         ...

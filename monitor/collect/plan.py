@@ -31,11 +31,14 @@ FIRST_GUESS: Final[Mapping[Granularity, float]] = {Granularity.MINUTE: 0.5, Gran
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A key as attribution needs it; vanished and disabled keys count, their usage is still served."""
+    """A key as attribution needs it; disabled and vanished keys count, their usage is still served.
+
+    `gone_s`: when it was first seen to have vanished; no usage of it is newer."""
 
     key_hash: str
     key_name: str
     created_s: int
+    gone_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,12 @@ class Density:
         self._rows[granularity, dimension] = max(seen, 0.8 * before + 0.2 * seen)
 
 
-def fleet_of(keys: Iterable[KnownKey], contested: Collection[str] = ()) -> Fleet:
-    """Sorts keys into those a name identifies and those only their hash does."""
+def fleet_of(keys: Iterable[KnownKey], contested: Collection[str] = (), *, since_s: int = 0) -> Fleet:
+    """Sorts keys into those a name identifies and those only their hash does.
+
+    Keys gone before `since_s` are left out: a name that was used again is free of them."""
     by_name: dict[str, list[KnownKey]] = defaultdict(list)
-    by_key_hash = {key.key_hash: key for key in keys}
+    by_key_hash = {key.key_hash: key for key in keys if key.gone_s is None or key.gone_s >= since_s}
     for key in by_key_hash.values():
         by_name[key.key_name].append(key)
     sole = {

@@ -30,18 +30,29 @@ class Reply:
     error: SourceError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """All replies, and the requests they took (splitting included)."""
+
+    replies: list[Reply]
+    n_requests: int
+
+
 async def fetch(
     api: AnalyticsApi, asks: Sequence[Ask], fleet: Fleet, *, concurrency: int, now: Callable[[], datetime]
-) -> list[Reply]:
+) -> Fetched:
     """Replies to `asks`, at most `concurrency` under way; cut answers are split until complete (`plan.split`).
 
     A question that fails is one reply with its error and leaves the others alone; only Unauthorized ends everything."""
     gate = asyncio.Semaphore(concurrency)
+    n_requests = 0
 
     async def complete(ask: Ask) -> list[Reply]:
+        nonlocal n_requests
         as_of_s = int(now().timestamp())
         try:
             async with gate:
+                n_requests += 1
                 as_of_s = int(now().timestamp())
                 answer = await api.query(query_of(ask))
         except Unauthorized:
@@ -63,7 +74,8 @@ async def fetch(
     async def follow(parts: Sequence[Ask]) -> list[Reply]:
         return [reply for replies in await _all(complete, parts) for reply in replies]
 
-    return await follow(asks)
+    replies = await follow(asks)
+    return Fetched(replies, n_requests)
 
 
 def query_of(ask: Ask) -> AnalyticsQuery:

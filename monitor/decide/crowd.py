@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,16 +58,17 @@ def is_telling(incident: Incident) -> bool:
 def _opened_together(ordered: Sequence[Incident], n_together: int) -> set[str]:
     """Ids of all incidents inside any window of length `TOGETHER` in which at least that many keys opened one."""
     members: set[str] = set()
-    window: deque[Incident] = deque()
     n_of_key: Counter[str] = Counter()
-    for incident in ordered:
-        window.append(incident)
+    first = n_marked = 0
+    for last, incident in enumerate(ordered):
         n_of_key[incident.key_hash] += 1
-        while incident.opened_at - window[0].opened_at >= TOGETHER:
-            left = window.popleft()
-            n_of_key[left.key_hash] -= 1
-            if n_of_key[left.key_hash] == 0:
-                del n_of_key[left.key_hash]
+        while incident.opened_at - ordered[first].opened_at >= TOGETHER:
+            left = ordered[first].key_hash
+            n_of_key[left] -= 1
+            if n_of_key[left] == 0:
+                del n_of_key[left]
+            first += 1
         if len(n_of_key) >= n_together:
-            members.update(each.incident_id for each in window)
+            members.update(each.incident_id for each in ordered[max(first, n_marked) : last + 1])
+            n_marked = last + 1
     return members

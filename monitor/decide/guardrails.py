@@ -13,9 +13,8 @@ from typing import Final
 from monitor.config import Settings
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
-from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.decide.policy import Wish
-from monitor.domain import Action, ActionState, ApiKey, DataQuality, Quality, Reason, Verb
+from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, Quality, Reason, Verb
 
 AUTOMATIC: Final = "monitor"
 """`Action.requested_by` of what this program does by itself; people's actions never count against a fuse."""
@@ -28,24 +27,22 @@ Refusal = tuple[Reason, str]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One wanted disable and the facts it is judged by."""
+    """One wanted disable and the facts it is judged by. `actions`: those of this key in the journal, oldest
+    first; `false_alarm`: the last incident of the same cause that a person judged to be none."""
 
     wish: Wish
     key: ApiKey | None
     context: Context
     settings: Settings
     crowd: Crowd
+    actions: tuple[Action, ...]
+    false_alarm: Incident | None
     now: datetime
 
     @property
     def key_hash(self) -> str:
         """The key it is about."""
         return self.wish.incident.key_hash
-
-    def actions(self) -> list[Action]:
-        """Journalled actions of this key, oldest first."""
-        mine = (action for action in self.context.actions if action.key_hash == self.key_hash)
-        return sorted(mine, key=lambda action: (action.intended_at, action.action_id))
 
 
 def observing(case: Case) -> Refusal | None:
@@ -96,21 +93,23 @@ def pending(case: Case) -> Refusal | None:
     """An action on this key is under way, or one failed and its next attempt is not due.
 
     The wait doubles with each failure, from `response.intent_ttl` up to six hours."""
-    actions = case.actions()
-    for action in actions:
+    for action in case.actions:
         if action.state is ActionState.INTENDED:
             return Reason.ACTION_PENDING, f"{action.action_id} ({action.verb}) has no outcome yet"
     n_failed = 0
-    for action in reversed(actions):
+    for action in reversed(case.actions):
         if action.state is not ActionState.FAILED or action.verb is not Verb.DISABLE:
             break
         n_failed += 1
     if not n_failed:
         return None
     wait = min(_LONGEST_RETRY, case.settings.response.intent_ttl * 2 ** min(n_failed - 1, 16))
-    again_at = _ended_at(actions[-1]) + wait
+    again_at = _ended_at(case.actions[-1]) + wait
     if case.now < again_at:
-        return Reason.ACTION_PENDING, f"{actions[-1].action_id} failed; next attempt at {again_at:%Y-%m-%d %H:%M} UTC"
+        return (
+            Reason.ACTION_PENDING,
+            f"{case.actions[-1].action_id} failed; next attempt at {again_at:%Y-%m-%d %H:%M} UTC",
+        )
     return None
 
 
@@ -123,7 +122,7 @@ def cooling_down(case: Case) -> Refusal | None:
     reenabled_at = case.context.reenabled_at.get(case.key_hash)
     if reenabled_at is not None and reenabled_at > since:
         return Reason.COOLDOWN, f"switched on again by a person at {reenabled_at:%Y-%m-%d %H:%M} UTC"
-    for action in case.actions():
+    for action in case.actions:
         if action.state is ActionState.DONE and _ended_at(action) > since:
             return Reason.COOLDOWN, f"{action.action_id} ({action.verb}) at {_ended_at(action):%Y-%m-%d %H:%M} UTC"
     return None
@@ -131,13 +130,10 @@ def cooling_down(case: Case) -> Refusal | None:
 
 def judged_false(case: Case) -> Refusal | None:
     """A person called the last incident of this cause a false alarm."""
-    since = case.now - case.settings.response.cooldown
-    for incident in case.context.incidents:
-        if incident.fingerprint != case.wish.incident.fingerprint or incident.resolution != FALSE_ALARM_RESOLUTION:
-            continue
-        if incident.resolved_at is not None and incident.resolved_at > since:
-            return Reason.FALSE_ALARM, f"{incident.incident_id} was judged a false alarm"
-    return None
+    last = case.false_alarm
+    if last is None or last.resolved_at is None or last.resolved_at <= case.now - case.settings.response.cooldown:
+        return None
+    return Reason.FALSE_ALARM, f"{last.incident_id} was judged a false alarm"
 
 
 def ill_known(case: Case) -> Refusal | None:

@@ -56,8 +56,11 @@ def is_about_limit(finding: Finding) -> bool:
 def leading(findings: Iterable[Finding]) -> Finding:
     """The finding that speaks for the others: strongest response, severity, dollars, score. A total order, so that the
     order of arrival does not matter."""
+    candidates = tuple(findings)
+    if len(candidates) == 1:
+        return candidates[0]
     return max(
-        findings,
+        candidates,
         key=lambda finding: (
             finding.rung,
             finding.severity,
@@ -71,10 +74,16 @@ def leading(findings: Iterable[Finding]) -> Finding:
 
 def grouped(findings: Iterable[Finding]) -> Mapping[str, tuple[Finding, ...]]:
     """Findings by fingerprint, both in a fixed order; a finding given twice counts once."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in sorted(set(findings), key=lambda finding: (finding.key_hash, finding.at, repr(finding))):
-        groups.setdefault(fingerprint(finding), []).append(finding)
-    return {name: tuple(group) for name, group in sorted(groups.items())}
+    groups: dict[str, dict[Finding, None]] = {}
+    for finding in findings:
+        groups.setdefault(fingerprint(finding), {})[finding] = None
+    return {name: _in_order(tuple(groups[name])) for name in sorted(groups)}
+
+
+def _in_order(group: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    if len(group) == 1:
+        return group
+    return tuple(sorted(group, key=lambda finding: (finding.at, repr(finding))))
 
 
 def taken_in(

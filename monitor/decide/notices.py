@@ -30,8 +30,8 @@ def told(
     and a crowd that is over are one notice each. Outcomes of actions are told after they are known, elsewhere."""
     by_incident = {verdict.incident_id: verdict for verdict in verdicts}
     grown = [change.incident for change in changes if change.has_grown]
-    together = [i for i in grown if i.incident_id in crowd.members and is_telling(i)]
-    apart = [i for i in grown if i not in together]
+    together = [each for each in grown if _is_of_crowd(each, crowd)]
+    apart = [each for each in grown if not _is_of_crowd(each, crowd)]
     notices = [
         Notice(kind=MessageKind.ALERT, at=now, incident=each, verdict=by_incident.get(each.incident_id))
         for each in _by_dollars(apart)
@@ -45,8 +45,13 @@ def told(
     if over:
         text = f"{len(over)} incidents of keys that turned unusual together are resolved."
         notices.append(Notice(kind=MessageKind.SOURCE, at=now, detail=text, incidents=_by_dollars(over)))
-    notices += [Notice(kind=MessageKind.RESOLVED, at=now, incident=each) for each in resolved if each not in over]
+    apart = [each for each in resolved if each.incident_id not in crowd.members]
+    notices += [Notice(kind=MessageKind.RESOLVED, at=now, incident=each) for each in apart]
     return tuple(notices)
+
+
+def _is_of_crowd(incident: Incident, crowd: Crowd) -> bool:
+    return incident.incident_id in crowd.members and is_telling(incident)
 
 
 def _waiting(

@@ -1,4 +1,7 @@
-"""What the evidence asks for, before any fuse: the rung wanted for an incident in this pass, and why."""
+"""What the evidence asks for, before any fuse: the rung wanted for an incident in this pass, and why.
+
+Evidence for a disable that policy does not take for enough counts as one rung less, so that more of it is never milder.
+There is no responder for a cap: such a key is only told of."""
 
 from __future__ import annotations
 
@@ -32,8 +35,11 @@ class Wish:
 
 def wished(change: Change, key: ApiKey | None, settings: Settings, now: datetime) -> Wish:
     """The strongest wish among the findings of this pass; earlier findings do not count, evidence must be present now."""
+    wishes = [_wish(change.incident, each, key, settings=settings, now=now) for each in change.findings]
+    if len(wishes) == 1:
+        return wishes[0]
     return max(
-        (_wish(change.incident, finding, key, settings=settings, now=now) for finding in change.findings),
+        wishes,
         key=lambda wish: (
             wish.rung,
             wish.reason is Reason.HARD_RULE,
@@ -63,11 +69,11 @@ def _wish(incident: Incident, finding: Finding, key: ApiKey | None, *, settings:
         return Wish(incident, finding, Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding))
     if is_young(finding, key, settings, now):
         return Wish(
-            incident, finding, Rung.NOTIFY, Reason.BELOW_THRESHOLD, "a young key is not disabled by the model alone"
+            incident, finding, Rung.CAP, Reason.BELOW_THRESHOLD, "a young key is not disabled by the model alone"
         )
     unusual_usd = money.unusual_per_hour(finding.spend) / NUSD
     if unusual_usd < settings.response.min_usd_per_hour:
         floor = settings.response.min_usd_per_hour
         detail = f"{unusual_usd:.2f} USD/h unusual is under response.min_usd_per_hour = {floor:.2f}"
-        return Wish(incident, finding, Rung.NOTIFY, Reason.BELOW_THRESHOLD, detail)
+        return Wish(incident, finding, Rung.CAP, Reason.BELOW_THRESHOLD, detail)
     return Wish(incident, finding, Rung.DISABLE, Reason.CROSSED_THRESHOLD, f"{unusual_usd:.2f} USD/h unusual")

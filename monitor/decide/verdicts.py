@@ -10,9 +10,9 @@ from monitor.decide import guardrails
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.guardrails import Case, Fuses
-from monitor.decide.incidents import grouped, leading
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, grouped, leading
 from monitor.decide.policy import Wish
-from monitor.domain import Action, Finding, Reason, Verb, Verdict, short_id
+from monitor.domain import Action, Finding, Incident, Reason, Verb, Verdict, short_id
 
 
 def judged(
@@ -20,8 +20,18 @@ def judged(
 ) -> tuple[tuple[Verdict, ...], tuple[Action, ...]]:
     """A verdict for every wish, and the actions of those that pass. Order of `wishes` does not matter."""
     verdicts = [_verdict(wish, wish.reason, wish.detail, now=now) for wish in wishes if not wish.wants_disable]
+    journal, alarms = _by_key(context.actions), _false_alarms(context.incidents)
     cases = [
-        Case(wish, context.keys.get(wish.incident.key_hash), context, settings, crowd, now)
+        Case(
+            wish=wish,
+            key=context.keys.get(wish.incident.key_hash),
+            context=context,
+            settings=settings,
+            crowd=crowd,
+            actions=journal.get(wish.incident.key_hash, ()),
+            false_alarm=alarms.get(wish.incident.fingerprint),
+            now=now,
+        )
         for wish in wishes
         if wish.wants_disable
     ]
@@ -34,6 +44,21 @@ def judged(
             actions[case.key_hash] = _intent(case)
     ordered = sorted(verdicts, key=lambda verdict: verdict.incident_id)
     return tuple(ordered), tuple(actions.values())
+
+
+def _by_key(actions: Iterable[Action]) -> Mapping[str, tuple[Action, ...]]:
+    """Actions by key_hash, oldest first."""
+    journal: dict[str, list[Action]] = {}
+    for action in sorted(actions, key=lambda action: (action.intended_at, action.action_id)):
+        journal.setdefault(action.key_hash, []).append(action)
+    return {key_hash: tuple(mine) for key_hash, mine in journal.items()}
+
+
+def _false_alarms(incidents: Iterable[Incident]) -> Mapping[str, Incident]:
+    """By fingerprint, the last incident a person judged a false alarm."""
+    judged_false = (each for each in incidents if each.resolution == FALSE_ALARM_RESOLUTION and each.resolved_at)
+    ordered = sorted(judged_false, key=lambda each: (each.resolved_at or each.opened_at, each.incident_id))
+    return {each.fingerprint: each for each in ordered}
 
 
 def shadow_verdicts(findings: Iterable[Finding], now: datetime) -> tuple[Verdict, ...]:

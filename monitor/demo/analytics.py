@@ -11,20 +11,35 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.demo.fleet import Fleet
-from monitor.demo.query import ARRAY_OPERATORS, COSTS, COUNTS, DIMENSIONS, GRANULARITIES, SCALAR_OPERATORS, Filter, Query
+from monitor.demo.query import (
+    ARRAY_OPERATORS,
+    COSTS,
+    COUNTS,
+    DIMENSIONS,
+    GRANULARITIES,
+    SCALAR_OPERATORS,
+    Filter,
+    Query,
+)
 from monitor.demo.traffic import DAY_S, Rows
 from monitor.demo.world import World
 from monitor.domain import NUSD
 
 Codes = npt.NDArray[np.int64]
 _BUCKET_S: Final = {"minute": 60, "hour": 3600, "day": DAY_S}
+_UNUSED: Final = {"usage_upstream", "usage_cache", "usage_data"}
 _SUNDAY: Final = 3 * DAY_S  # 1970-01-04: analytics weeks begin on a Sunday, unlike those of the key counters
 
 
 def meta() -> dict[str, Any]:
     """The body of `GET /analytics/meta`."""
     metrics = [
-        {"name": name, "display_label": _title(name), "is_rate": False, "display_format": "currency" if name in COSTS else "number"}
+        {
+            "name": name,
+            "display_label": _title(name),
+            "is_rate": False,
+            "display_format": "currency" if name in COSTS else "number",
+        }
         for name in COUNTS + COSTS
     ]
     operators = [{"name": name, "value_type": "scalar"} for name in SCALAR_OPERATORS]
@@ -55,7 +70,8 @@ def answer(world: World, query: Query, *, now: datetime, coin: random.Random) ->
     labels = [_Labels.of(dimension, world, coin) for dimension in query.dimensions]
     groups, times = _grouped(rows, labels, query.granularity)
     measured = {metric: _measure(metric, rows, groups, world.fleet) for metric in query.metrics}
-    order = _ordered(groups, times, measured, query, coin)
+    shuffled = np.random.default_rng(coin.getrandbits(32)).permutation(groups.n)
+    order = _ordered(groups, times, measured, query, shuffled)
     is_truncated = len(order) > query.limit
     order = order[: query.limit]
     columns: list[tuple[str, Sequence[Any]]] = []
@@ -63,7 +79,7 @@ def answer(world: World, query: Query, *, now: datetime, coin: random.Random) ->
         columns.append(_time_column(times[order], query.granularity or "", coin))
     for position, label in enumerate(labels):
         columns += label.columns(groups.codes[position][order])
-    columns += [(metric, [values[no] for no in order]) for metric, values in measured.items()]
+    columns += [(metric, _shown(metric, values[order])) for metric, values in measured.items()]
     names = [name for name, _ in columns]
     table = [dict(zip(names, row, strict=True)) for row in zip(*(column for _, column in columns), strict=True)]
     return {
@@ -92,7 +108,9 @@ class _Labels:
             return cls(lambda rows: rows[dimension].astype(np.int64), {dimension: list(texts)})
         if dimension == "app":
             untitled = None if coin.random() < 0.5 else ""
-            return cls(lambda rows: rows["app"].astype(np.int64), {dimension: [text or untitled for text in fleet.apps.texts]})
+            return cls(
+                lambda rows: rows["app"].astype(np.int64), {dimension: [text or untitled for text in fleet.apps.texts]}
+            )
         if dimension == "variant":
             return cls(lambda rows: np.zeros(len(rows), dtype=np.int64), {dimension: ["standard"]})
         workspaces = {workspace.workspace_id: workspace.name for workspace in fleet.workspaces}
@@ -128,10 +146,9 @@ class _Groups:
         self.codes = codes
         self.n = n
 
-    def sum(self, values: npt.NDArray[np.int64]) -> list[int]:
+    def sum(self, values: Codes) -> Codes:
         """Sums by group; exact below 2**53."""
-        sums: list[int] = np.bincount(self.of_row, weights=values, minlength=self.n).astype(np.int64).tolist()
-        return sums
+        return np.bincount(self.of_row, weights=values, minlength=self.n).astype(np.int64)
 
 
 def _grouped(rows: Rows, labels: list[_Labels], granularity: str | None) -> tuple[_Groups, Codes | None]:
@@ -190,13 +207,14 @@ def _matching(condition: Filter, world: World, rows: Rows, warnings: list[str]) 
         codes, identifiers = rows["app"].astype(np.int64), [str(no + 1) for no in range(len(fleet.apps.texts))]
     else:
         codes = rows[condition.field].astype(np.int64)
-        vocabulary = {"model": fleet.prices.names, "provider": fleet.providers, "country": fleet.countries}[condition.field]
+        vocabulary = {"model": fleet.prices.names, "provider": fleet.providers, "country": fleet.countries}[
+            condition.field
+        ]
         identifiers = vocabulary.texts
     if condition.field == "api_key_id":
         known = set(identifiers)
-        for value in condition.values:
-            if value not in known:
-                warnings.append(f'api_key_id "{value[:64]}" could not be resolved')
+        unknown = [value[:64] for value in condition.values if value not in known]
+        warnings += [f'api_key_id "{value}" could not be resolved' for value in unknown]
     return np.array([_passes(identifier, condition) for identifier in identifiers], dtype=np.bool_), codes
 
 
@@ -216,22 +234,30 @@ def _passes(value: str, condition: Filter) -> bool:
     }[condition.operator]
 
 
-def _measure(metric: str, rows: Rows, groups: _Groups, fleet: Fleet) -> list[Any]:
-    """One value a group: counts as strings, dollars as numbers, unused cost components null."""
+def _measure(metric: str, rows: Rows, groups: _Groups, fleet: Fleet) -> Codes:
+    """One whole number a group: counts, or nano-dollars."""
     if metric in COUNTS:
-        return [str(count) for count in groups.sum(_count(metric, rows, fleet))]
+        return groups.sum(_count(metric, rows, fleet))
     is_byok = np.array([key.is_byok for key in fleet.keys], dtype=np.bool_)[rows["key"]]
     cost = rows["cost"]
-    values = {
-        "total_usage": np.where(is_byok, cost + cost // 20, cost),
-        "credits_usage": np.where(is_byok, cost // 20, cost),
-        "byok_usage": np.where(is_byok, cost, 0),
-        "openrouter_usage": np.where(is_byok, 0, cost),
-        "byok_fees": np.where(is_byok, cost // 20, 0),
-    }.get(metric)
-    if values is None:
-        return [None] * groups.n
-    return [nusd / NUSD for nusd in groups.sum(values)]
+    if metric == "total_usage":
+        return groups.sum(np.where(is_byok, cost + cost // 20, cost))
+    if metric == "credits_usage":
+        return groups.sum(np.where(is_byok, cost // 20, cost))
+    if metric == "byok_usage":
+        return groups.sum(np.where(is_byok, cost, 0))
+    if metric == "openrouter_usage":
+        return groups.sum(np.where(is_byok, 0, cost))
+    return groups.sum(np.where(is_byok, cost // 20, 0))
+
+
+def _shown(metric: str, values: Codes) -> list[Any]:
+    """Counts as strings, dollars as numbers, cost components nobody uses as null."""
+    if metric in COUNTS:
+        return [str(count) for count in values.tolist()]
+    if metric in _UNUSED:
+        return [None] * len(values)
+    return [nusd / NUSD for nusd in values.tolist()]
 
 
 def _count(metric: str, rows: Rows, fleet: Fleet) -> npt.NDArray[np.int64]:
@@ -248,23 +274,18 @@ def _count(metric: str, rows: Rows, fleet: Fleet) -> npt.NDArray[np.int64]:
 
 
 def _ordered(
-    groups: _Groups, times: Codes | None, measured: dict[str, list[Any]], query: Query, coin: random.Random
+    groups: _Groups, times: Codes | None, measured: dict[str, Codes], query: Query, order: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Positions of the groups in the order of the answer, after `group_limit`."""
-    order = np.array(coin.sample(range(groups.n), groups.n), dtype=np.int64)
-    if query.order_by is None or (query.order_by[0] == "date" and times is not None):
+    """Positions of the groups in the order of the answer, after `group_limit`; `order` decides between equals."""
+    by: Codes | None = None
+    is_descending = True
+    if query.order_by is None or query.order_by[0] == "date":
+        by = times
         is_descending = query.order_by is None or query.order_by[1]
-        if times is not None:
-            order = order[np.argsort(-times[order] if is_descending else times[order], kind="stable")]
     else:
         field, is_descending = query.order_by
-        by: Any
-        if field in measured:
-            by = np.array([float(value or 0) for value in measured[field]])
-        elif field in query.dimensions:
-            by = groups.codes[query.dimensions.index(field)]
-        else:
-            by = np.zeros(groups.n)
+        by = measured[field] if field in measured else groups.codes[query.dimensions.index(field)]
+    if by is not None:
         order = order[np.argsort(-by[order] if is_descending else by[order], kind="stable")]
     if query.group_limit is None or not query.dimensions or times is None:
         return order

@@ -97,9 +97,13 @@ class Theft:
         for number, phase in enumerate(self.phases):
             first = _minute(self.start + phase.after)
             n_minutes = max(1, int(phase.duration.total_seconds() // MINUTE_S))
-            for minute in range(max(first, hour_start), min(first + n_minutes * MINUTE_S, hour_start + HOUR_S), MINUTE_S):
+            for minute in range(
+                max(first, hour_start), min(first + n_minutes * MINUTE_S, hour_start + HOUR_S), MINUTE_S
+            ):
                 rng = np.random.default_rng(np.random.SeedSequence([self.seed, 11, key_no, number, minute]))
-                parts.append(_theft_minute(rng, fleet, phase, key_no, minute, no=(minute - first) // MINUTE_S, of=n_minutes))
+                parts.append(
+                    _theft_minute(rng, fleet, phase, key_no, minute, no=(minute - first) // MINUTE_S, of=n_minutes)
+                )
         return np.concatenate(parts)
 
 
@@ -256,7 +260,13 @@ def smash_and_grab(
 
 
 def resale_pool(
-    key: Key, fleet: Fleet, *, start: datetime, usd_per_minute: float = 0.8, duration: timedelta = timedelta(days=2), seed: int = 0
+    key: Key,
+    fleet: Fleet,
+    *,
+    start: datetime,
+    usd_per_minute: float = 0.8,
+    duration: timedelta = timedelta(days=2),
+    seed: int = 0,
 ) -> Theft:
     """The key serves a relay: many models, many countries, day and night."""
     rng = _rng(seed, key)
@@ -268,7 +278,13 @@ def resale_pool(
 
 
 def model_enumeration(
-    key: Key, fleet: Fleet, *, start: datetime, usd_per_minute: float = 3.0, silence: timedelta = timedelta(hours=3), seed: int = 0
+    key: Key,
+    fleet: Fleet,
+    *,
+    start: datetime,
+    usd_per_minute: float = 3.0,
+    silence: timedelta = timedelta(hours=3),
+    seed: int = 0,
 ) -> Theft:
     """One or two tiny requests on each of many models within minutes, silence, then abuse of the dearest."""
     rng = _rng(seed, key)
@@ -282,7 +298,13 @@ def model_enumeration(
 
 
 def expensive_swap(
-    key: Key, fleet: Fleet, *, start: datetime, usd_per_hour: float = 12.0, duration: timedelta = timedelta(hours=10), seed: int = 0
+    key: Key,
+    fleet: Fleet,
+    *,
+    start: datetime,
+    usd_per_hour: float = 12.0,
+    duration: timedelta = timedelta(hours=10),
+    seed: int = 0,
 ) -> Theft:
     """A handful of requests an hour, each on a dear model with a very long prompt."""
     rng = _rng(seed, key)

@@ -50,7 +50,7 @@ ARCHETYPES: Final[tuple[Archetype, ...]] = (
 
 HOSTILE_NAMES: Final = (
     "<!channel> *prod* | <https://evil.example|click>",
-    "=HYPERLINK(\"https://evil.example\")\n`rm -rf`",
+    '=HYPERLINK("https://evil.example")\n`rm -rf`',
     "\u202eyek-dorp\u2066 <@U0000001> & co",
 )
 """Key names as somebody with bad intentions would choose them."""
@@ -60,7 +60,11 @@ WEEK_SHAPES: Final[dict[str, tuple[tuple[float, ...], float, float]]] = {
     # rate by local hour of a weekday (scaled to mean 1 over the week), factor at weekends, share of days at work
     "service": (tuple(1.0 + 0.45 * np.sin((hour - 9) / 24 * 2 * np.pi) for hour in range(24)), 0.85, 1.0),
     "product": (tuple(1.05 + 0.8 * np.sin((hour - 10) / 24 * 2 * np.pi) for hour in range(24)), 0.65, 1.0),
-    "developer": (tuple([0.02] * 8 + [0.4, 1, 1.2, 1.1, 0.6, 1, 1.2, 1.1, 0.9, 0.6] + [0.25] * 3 + [0.05] * 3), 0.06, 0.9),
+    "developer": (
+        tuple([0.02] * 8 + [0.4, 1, 1.2, 1.1, 0.6, 1, 1.2, 1.1, 0.9, 0.6] + [0.25] * 3 + [0.05] * 3),
+        0.06,
+        0.9,
+    ),
     "batch": (tuple([0.0] * 24), 1.0, 0.95),  # its hours come from `phase_h`
     "personal": (tuple([0.05] * 8 + [0.2] * 9 + [1.0] * 6 + [0.3]), 1.3, 0.35),
     "idle": (tuple([0.1] * 8 + [0.5] * 12 + [0.2] * 4), 0.5, 0.04),
@@ -185,10 +189,13 @@ def _settle(rng: np.random.Generator, fleet: Fleet, usd_per_day: np.ndarray, *, 
         fleet.utc_offset_h[key.no] = 0 if offset is None else round(offset.total_seconds() / 3600)
         rows.extend(_habits(rng, fleet, key, home))
     columns = list(zip(*rows, strict=True))
-    codes = [np.array(column, dtype=np.int16) for column in columns[1:5]]
+    model, provider, country, app = (np.array(column, dtype=np.int16) for column in columns[1:5])
     fleet.cells = cells = Cells(
-        np.array(columns[0], dtype=np.int32),
-        *codes,
+        key=np.array(columns[0], dtype=np.int32),
+        model=model,
+        provider=provider,
+        country=country,
+        app=app,
         share=np.array(columns[5]),
         prompt=np.array(columns[6]),
         completion=np.array(columns[7]),
@@ -255,5 +262,7 @@ def _set_limit(rng: np.random.Generator, key: Key, usd_per_day: float, *, now: d
     key.limit_reset = (None, "daily", "weekly", "monthly")[int(rng.choice(4, p=(0.3, 0.2, 0.1, 0.4)))]
     days = {"daily": 1.0, "weekly": 7.0, "monthly": 31.0}.get(key.limit_reset or "", 120.0)
     headroom = float(rng.uniform(1.5, 6.0))
-    limit_usd = max(1.0, round(usd_per_day * days * headroom)) + (key.seeded_nusd // NUSD if key.limit_reset is None else 0)
+    limit_usd = max(1.0, round(usd_per_day * days * headroom)) + (
+        key.seeded_nusd // NUSD if key.limit_reset is None else 0
+    )
     key.limit_nusd = int(limit_usd) * NUSD

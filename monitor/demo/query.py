@@ -72,9 +72,9 @@ def parse(body: Any, *, now: datetime) -> Query:
     metrics = _names(body, "metrics", COUNTS + COSTS)
     if not metrics:
         raise Refused(400, "metrics: Too small: expected array to have >=1 items")
-    dimensions = _names(body, "dimensions", DIMENSIONS)
-    if len(dimensions) > 2:
+    if isinstance(body.get("dimensions"), list) and len(body["dimensions"]) > 2:
         raise Refused(400, "dimensions: Too big: expected array to have <=2 items")
+    dimensions = _names(body, "dimensions", DIMENSIONS)
     granularity = body.get("granularity")
     if granularity is not None and granularity not in GRANULARITIES:
         raise Refused(400, f"granularity: Invalid option: expected one of {'|'.join(GRANULARITIES)}")

@@ -128,7 +128,9 @@ def slice_of(rows: Rows, since: float, until: float) -> Rows:
     lo, hi = np.searchsorted(rows["t"], (since - MINUTE_S + 1e-6, until))
     part = rows[lo:hi].copy()
     n = part["n"].copy()
-    before, after = (np.floor(n * np.clip((at - part["t"]) / MINUTE_S, 0, 1) + 1e-9).astype(np.int64) for at in (since, until))
+    before, after = (
+        np.floor(n * np.clip((at - part["t"]) / MINUTE_S, 0, 1) + 1e-9).astype(np.int64) for at in (since, until)
+    )
     part["n"] = after - before
     some = np.maximum(n, 1)
     for name, unit in MEASURES:

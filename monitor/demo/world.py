@@ -16,6 +16,7 @@ from monitor.demo.attacks import Event
 from monitor.demo.counters import PERIOD_OF_RESET, Counters, sum_by_key
 from monitor.demo.fleet import Fleet, Key
 from monitor.demo.founding import found, new_key
+from monitor.demo.record import RecordedRequest
 from monitor.demo.traffic import DAY_S, Rows, Traffic, merge, no_rows, slice_of, split
 from monitor.domain import HOUR_S, NUSD
 
@@ -41,20 +42,6 @@ class Slice:
 
     rows: Rows
     seen_at: npt.NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class RecordedRequest:
-    """What a client sent (never its token) and what it got."""
-
-    at: datetime
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-    status: int = 0
-    answer: bytes = b""
 
 
 @dataclass(slots=True)
@@ -121,7 +108,9 @@ class World:
         has_hostile_names: bool = True,
     ) -> World:
         """A world with a fleet of its own."""
-        fleet = found(seed=seed, n_keys=n_keys, n_workspaces=n_workspaces, now=founded_at, has_hostile_names=has_hostile_names)
+        fleet = found(
+            seed=seed, n_keys=n_keys, n_workspaces=n_workspaces, now=founded_at, has_hostile_names=has_hostile_names
+        )
         return cls(fleet, founded_at=founded_at, history_days=history_days, events=events, lag=lag)
 
     # --- what is done to the world

@@ -6,11 +6,10 @@ p-value by cohort, the dollar gate, confirmation by a second hot bucket (or a p-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +19,10 @@ from monitor.config import Settings
 from monitor.detect import evidence, levels, limits
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
-from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Quality, Rung, Severity
-from monitor.frames import Catalog, FeatureBatch, epoch_s
+from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Rung, Severity
+from monitor.frames import Catalog, FeatureBatch
 
-UNKNOWN_QUALITY: Final = DataQuality(Quality.UNKNOWN, None, None, notes=("nothing is known of this key's usage",))
+YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
 
 YOUNG, GROWN = 0, 1
 """Cohorts of the calibration: keys younger than the grace period are compared with such keys only."""
@@ -81,42 +80,53 @@ def score(batch: FeatureBatch, trained: Trained, settings: Settings) -> Scored:
 
 def find(
     batch: FeatureBatch,
-    trained: Trained,
+    trained: Trained | None,
     memory: Memory,
     *,
     keys: pd.DataFrame,
     names: Mapping[int, str],
-    quality: Mapping[int, DataQuality],
+    quality_of: Callable[[int], DataQuality],
     catalog: Catalog,
     settings: Settings,
 ) -> tuple[tuple[Finding, ...], Memory]:
     """Findings of one moment, and what to remember for the next.
 
-    `keys`: frames.KEYS, the inventory; `names` and `quality` by key_no: a key without an entry has no name, and nothing is
-    known of its usage. Judging the same moment twice gives the same findings: a bucket never confirms itself."""
+    `keys`: frames.KEYS, the inventory; `names`: key name by key_no (missing: no name); `quality_of`: what is known of a
+    key's usage, asked for flagged keys only. Without a trained detector only rules and limits speak. Judging the same
+    moment twice gives the same findings: a bucket never confirms itself."""
+    make = _Maker(batch, keys, quality_of=quality_of, catalog=catalog, settings=settings)
+    broken = limits.breaches(batch, keys, names=names, catalog=catalog, settings=settings.detection)
+    by_rule = [make.rule(breach) for breach in broken]
+    if trained is None:
+        return tuple(by_rule), memory
     scored = score(batch, trained, settings)
     bucket_s = int(batch.at.timestamp() - 1) // BUCKET_S * BUCKET_S
-    alpha = trained.manifest.levels.alpha
-    grace = _grace_hours(settings)
+    is_told, can_disable = _verdicts(
+        batch, scored, memory, levels_=trained.manifest.levels, settings=settings, bucket_s=bucket_s
+    )
+    told = np.flatnonzero(is_told).tolist()
+    found = [
+        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row])) for row in told
+    ]
+    return (*found, *by_rule), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s)
+
+
+def _verdicts(
+    batch: FeatureBatch, scored: Scored, memory: Memory, *, levels_: levels.Levels, settings: Settings, bucket_s: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which rows are told of, and which support a disable."""
     can_disable = levels.may_disable(
         scored.p_value,
         batch.spend["joint_per_hour_nusd"].to_numpy(),
         batch.spend["history_hours"].to_numpy(),
-        levels=trained.manifest.levels,
+        levels=levels_,
         floor_nusd=settings.response.min_usd_per_hour * NUSD,
-        grace_hours=grace,
+        grace_hours=_grace_hours(settings),
     )
     last = _last_hot(memory, batch.key_no, bucket_s=bucket_s)
     now = np.full(len(last), bucket_s, dtype=np.int64)
-    told = scored.is_hot & (is_confirmed(scored.p_value, now, last, alpha=alpha) | can_disable)
-    make = _Maker(batch, keys, scored, quality=quality, catalog=catalog, settings=settings)
-    found = [
-        make.statistical(row, name=trained.detector.name, can_disable=bool(can_disable[row]))
-        for row in np.flatnonzero(told).tolist()
-    ]
-    broken = limits.breaches(batch, keys, names=names, catalog=catalog, settings=settings.detection)
-    found += [make.rule(breach) for breach in broken]
-    return tuple(found), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s)
+    confirmed = is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)
+    return scored.is_hot & (confirmed | can_disable), scored.is_hot & can_disable
 
 
 def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -> npt.NDArray[np.int64]:
@@ -146,74 +156,64 @@ class _Maker:
         self,
         batch: FeatureBatch,
         keys: pd.DataFrame,
-        scored: Scored,
         *,
-        quality: Mapping[int, DataQuality],
+        quality_of: Callable[[int], DataQuality],
         catalog: Catalog,
         settings: Settings,
     ) -> None:
         self._batch = batch
-        self._scored = scored
-        self._quality = quality
+        self._keys = keys
+        self._quality_of = quality_of
         self._catalog = catalog
         self._settings = settings
-        remaining = zip(keys["key_no"].tolist(), keys["limit_remaining_nusd"].tolist(), strict=True)
-        self._remaining = dict(remaining)
-        self._onset_s = epoch_s(batch.spend["onset_at"])
-        self._row = {no: row for row, no in enumerate(batch.key_no.tolist())}
 
-    def statistical(self, row: int, *, name: str, can_disable: bool) -> Finding:
+    def statistical(self, row: int, scored: Scored, *, name: str, can_disable: bool) -> Finding:
         """The finding of a hot row."""
-        key_no = int(self._batch.key_no[row])
-        spend = evidence.spend_of(
-            next(self._batch.spend.iloc[[row]].itertuples()), limit_remaining_nusd=self._left(key_no)
-        )
-        rows = self._batch.evidence[self._batch.evidence["key_no"] == key_no]
-        hours = self._settings.response.people_within.total_seconds() / 3600
+        finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
         severity = levels.severity(
-            int(self._scored.at_stake_nusd[row]),
-            hours=hours,
-            limit_remaining_nusd=spend.limit_remaining_nusd,
+            int(scored.at_stake_nusd[row]),
+            hours=self._settings.response.people_within.total_seconds() / 3600,
+            limit_remaining_nusd=finding.spend.limit_remaining_nusd,
             is_disable=can_disable,
         )
-        is_shadow = self._settings.detection.shadow
-        return Finding(
-            key_hash=self._catalog.key_hash(key_no),
-            at=self._batch.at,
-            onset_at=self._onset(row),
+        rows = self._batch.evidence[self._batch.evidence["key_no"] == self._batch.key_no[row]]
+        return replace(
+            finding,
             detector=name,
-            is_shadow=is_shadow,
-            score=float(self._scored.score[row]),
-            p_value=float(self._scored.p_value[row]),
+            is_shadow=self._settings.detection.shadow,
+            score=float(scored.score[row]),
+            p_value=float(scored.p_value[row]),
             severity=severity,
-            rung=Rung.DISABLE if can_disable else Rung.NOTIFY,
-            spend=spend,
-            causes=evidence.causes(rows, spend, catalog=self._catalog),
-            quality=self._quality.get(key_no, UNKNOWN_QUALITY),
+            causes=evidence.causes(rows, finding.spend, catalog=self._catalog),
         )
 
     def rule(self, breach: limits.Breach) -> Finding:
         """The finding of a broken rule: certain, hence without a p-value; its score is its severity."""
-        row = self._row[breach.key_no]
-        remaining = self._left(breach.key_no)
+        row = int(np.searchsorted(self._batch.key_no, breach.key_no))
+        finding = self._finding(row, breach.rung)
+        return replace(finding, score=float(breach.severity), severity=breach.severity, causes=breach.causes)
+
+    def _finding(self, row: int, rung: Rung) -> Finding:
+        key_no = int(self._batch.key_no[row])
+        spend: Any = next(self._batch.spend.iloc[[row]].itertuples(index=False))
+        quality = self._quality_of(key_no)
+        if spend.history_hours < _grace_hours(self._settings):
+            quality = replace(quality, notes=(*quality.notes, YOUNG_NOTE))
         return Finding(
-            key_hash=self._catalog.key_hash(breach.key_no),
+            key_hash=self._catalog.key_hash(key_no),
             at=self._batch.at,
-            onset_at=self._onset(row),
+            onset_at=min(spend.onset_at.to_pydatetime(), self._batch.at),
             detector=RULES,
             is_shadow=False,
-            score=float(breach.severity),
+            score=0.0,
             p_value=None,
-            severity=Severity(breach.severity),
-            rung=breach.rung,
-            spend=evidence.spend_of(next(self._batch.spend.iloc[[row]].itertuples()), limit_remaining_nusd=remaining),
-            causes=breach.causes,
-            quality=self._quality.get(breach.key_no, UNKNOWN_QUALITY),
+            severity=Severity.NOTICE,
+            rung=rung,
+            spend=evidence.spend_of(spend, limit_remaining_nusd=self._remaining(key_no)),
+            causes=(),
+            quality=quality,
         )
 
-    def _left(self, key_no: int) -> float:
-        return float(self._remaining.get(key_no, float("nan")))
-
-    def _onset(self, row: int) -> datetime:
-        onset = datetime.fromtimestamp(int(self._onset_s[row]), tz=UTC)
-        return min(onset, self._batch.at)
+    def _remaining(self, key_no: int) -> float:
+        at = self._keys["key_no"].to_numpy() == key_no
+        return float(self._keys["limit_remaining_nusd"].to_numpy()[at][0]) if at.any() else float("nan")

@@ -1,1 +1,64 @@
+"""Per-key state and the features computed from it: usage of the trailing windows against the key's own habits."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from monitor.features import mix, newness, rhythm, volume
+from monitor.features.checkpoint import from_bytes, to_bytes
+from monitor.features.money import evidence_frame, spend_frame
+from monitor.features.params import HabitParams
+from monitor.features.registry import FEATURES, Feature
+from monitor.features.replay import everything_known, rebuild, replay
+from monitor.features.scene import scene_of
+from monitor.features.state import FleetState, Taken
+from monitor.frames import FeatureBatch
+
+NAMES: Final = tuple(FEATURES)
+
+__all__ = [
+    "FEATURES",
+    "NAMES",
+    "Feature",
+    "FleetState",
+    "HabitParams",
+    "Taken",
+    "build",
+    "everything_known",
+    "from_bytes",
+    "rebuild",
+    "replay",
+    "to_bytes",
+]
+
+
+def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collection[int] | None = None) -> FeatureBatch:
+    """Features of every key with usage or counter spend in the hour before `at`, ascending by key_no.
+
+    `keys`: frames.KEYS, the inventory; an active key not listed there counts as old, without owner and limit. `only`: of
+    these key_no. Windows end with the ten-minute bucket under way at `at`; what lies after `at` does not matter. NaN is
+    unknown, never zero. Raises ValueError if `at` is outside the hours the state holds (`advance` it first)."""
+    wanted = None if only is None else np.array(sorted(only), dtype=np.int64)
+    scene = scene_of(state, keys, at, only=wanted)
+    new = newness.newness_of(scene)
+    usual = volume.expected(scene)
+    columns = {
+        **newness.features(scene, new),
+        **volume.features(scene, usual),
+        **mix.features(scene),
+        **rhythm.features(scene),
+    }
+    values = np.column_stack([columns[name] for name in NAMES]) if scene.n else np.empty((0, len(NAMES)))
+    return FeatureBatch(
+        at=at,
+        names=NAMES,
+        key_no=(scene.index - 1).astype(np.int32),
+        values=values.astype(np.float64),
+        spend=spend_frame(scene, new, usual),
+        evidence=evidence_frame(scene),
+    )

@@ -14,7 +14,9 @@ NEVER: Final = np.iinfo(np.int32).max
 
 FINE: Final = FINE_HOURS * FINE_PER_HOUR
 MEASURES: Final = ("cost", "requests", "tokens")
-_LIMITS: Final = {name: int(np.iinfo(kind).max) for name, kind in zip(MEASURES, (np.int64, np.int32, np.uint32), strict=True)}
+_LIMITS: Final = {
+    name: int(np.iinfo(kind).max) for name, kind in zip(MEASURES, (np.int64, np.int32, np.uint32), strict=True)
+}
 
 
 def _spec(params: HabitParams) -> dict[str, Column]:

@@ -156,10 +156,15 @@ class FleetState:
         n_late = self._note_late_fine(rows.where(rows.bucket < oldest))
         kept = rows.where((rows.bucket >= oldest) & (rows.bucket < end))
         slots = self.slots.find(kept.key, kept.value, kept.dimension)
-        read = {bucket: known.apply(part, self.keys["fine_quality"][bucket % FINE]) for bucket, part in known.cells(spans, first=oldest, last=end)}
+        read = {
+            bucket: known.apply(part, self.keys["fine_quality"][bucket % FINE])
+            for bucket, part in known.cells(spans, first=oldest, last=end)
+        }
         for bucket in sorted({*read, *distinct(kept.bucket)}):
             here = kept.bucket == bucket
-            self.slots.put("fine", bucket % FINE, slots[here], kept.where(here).measures, cleared=self._cleared(read.get(bucket)))
+            self.slots.put(
+                "fine", bucket % FINE, slots[here], kept.where(here).measures, cleared=self._cleared(read.get(bucket))
+            )
         for hour in sorted({bucket // FINE_PER_HOUR for bucket in [*read, *distinct(kept.bucket)]}):
             self._settle_fine(hour)
         return Taken(len(slots), int((rows.bucket >= end).sum()), n_late)
@@ -178,7 +183,10 @@ class FleetState:
         self._to_rebuild.update(distinct(old.key))
         kept = rows.where((rows.bucket >= oldest) & (rows.bucket < end))
         slots = self.slots.find(kept.key, kept.value, kept.dimension)
-        read = {hour: known.apply(part, self.keys["hour_quality"][hour % self.params.ring_hours]) for hour, part in known.cells(spans, first=oldest, last=end)}
+        read = {
+            hour: known.apply(part, self.keys["hour_quality"][hour % self.params.ring_hours])
+            for hour, part in known.cells(spans, first=oldest, last=end)
+        }
         n_late = len(old.key)
         for hour in sorted({*read, *distinct(kept.bucket)}):
             n_late += self._set_hour(hour, slots, kept, is_read=read.get(hour))
@@ -283,7 +291,7 @@ class FleetState:
         amount = np.where(total > 0, (1.0 + np.log(np.maximum(total, 1.0))) * gain, 0.0)
         self.keys["habit_total"][:] += amount.reshape(known.N_DIMENSIONS, n_keys)
         self._learn_slots(hour, used, requests / total[code] * amount[code], gain=gain)
-        self._learn_keys(hour, used[dimension[used] == _MODEL], amount[: n_keys], kept=kept, gain=gain)
+        self._learn_keys(hour, used[dimension[used] == _MODEL], amount[:n_keys], kept=kept, gain=gain)
 
     def _learn_slots(self, hour: int, used: Ints, weight: Floats, *, gain: float) -> None:
         cost = self.slots["hour_cost"][hour % self.params.ring_hours][used]

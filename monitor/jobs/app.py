@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from monitor.collect.base import Source
+from monitor.collect.base import History, Source
 from monitor.config import Settings
-from monitor.domain import Clock, LaneHealth, Verb
+from monitor.domain import Clock, Verb
 from monitor.notify.base import Notifier
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
@@ -25,12 +25,12 @@ class App:
     state_dir: Path
     store: Store
     source: Source
+    history: History
     control: KeyControl
     responders: Mapping[Verb, Responder]
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
-    lanes: dict[str, LaneHealth] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from monitor.domain import Message, MessageKind, Receipt, Severity
+from monitor.domain import Clock, Message, MessageKind, Receipt, Severity
 from monitor.errors import DeliveryError
 from monitor.notify.slack_blocks import SYMBOLS
 from monitor.wording import one_line
@@ -80,11 +80,13 @@ def show(message: Message, console: Console) -> None:
 
 
 class TerminalNotifier:
-    """Implements `notify.base.Notifier` on a console: for trying a config without Slack. What was printed before a restart
-    cannot be looked up."""
+    """Implements `notify.base.Notifier` on a console (by default standard output): for trying a config without Slack. What
+    was printed before a restart cannot be looked up."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, clock: Clock, console: Console | None = None) -> None:
+        from rich.console import Console as StandardConsole
+
+        self._clock, self._console = clock, console or StandardConsole()
         self._shown: dict[str, Receipt] = {}
 
     @property
@@ -98,7 +100,7 @@ class TerminalNotifier:
             show(message, self._console)
         except OSError as error:
             raise DeliveryError("the terminal cannot be written to", permanent=False) from error
-        receipt = Receipt(thread.channel if thread else message.channel, f"{len(self._shown):012d}")
+        receipt = Receipt(thread.channel if thread else message.channel, f"{self._clock.now().timestamp():.6f}")
         self._shown[message.message_id] = receipt
         return receipt
 

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from monitor.domain import NUSD, Dimension
 from monitor.errors import BadPayload, BadRequest, NotFound, Unavailable
+from monitor.openrouter.calls import Params
+from monitor.openrouter.lanes import LaneName
 
 MAX_ROWS: Final = 10_000
 MAX_MINUTES: Final = 180
@@ -39,7 +41,6 @@ FIELDS: Final[Mapping[Dimension, str]] = {
     Dimension.APP: "app",
 }
 
-Lane = Literal["keys", "analytics"]
 Ints = npt.NDArray[np.int64]
 
 # A single row beyond these is no usage but damage; and 9,000 rows of them still add up inside int64.
@@ -55,9 +56,9 @@ class Caller(Protocol):
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Params | None = None,
         body: Mapping[str, object] | None = None,
-        lane: Lane = "keys",
+        lane: LaneName = "keys",
     ) -> bytes:
         """One request, with retries, deadline and budget."""
         ...

@@ -36,18 +36,20 @@ async def carry_out(action: Action, responder: Responder, *, clock: Clock) -> Ac
         return _ended(action, ActionState.EXPIRED, "too old to be carried out; to be judged anew", clock)
     started = clock.monotonic()
     lifetime_s = (action.expires_at - clock.now()).total_seconds()
+    is_unknown = False
     for wait_s in (*RETRY_AFTER_S, None):
         try:
             return _ended(action, ActionState.DONE, await responder.apply(action), clock)
         except ActionFailed as error:
             failure = error
+        is_unknown |= failure.is_outcome_unknown  # a later attempt that fails early does not settle an earlier one
         if failure.permanent or wait_s is None:
             break
         pause = _pause(failure, wait_s)
         if clock.monotonic() - started + pause >= lifetime_s:
             break
         await clock.sleep(pause)
-    return _ended(action, ActionState.FAILED, _what_failed(failure), clock)
+    return _ended(action, ActionState.FAILED, _what_failed(failure, is_unknown=is_unknown), clock)
 
 
 async def resolve_open(
@@ -95,6 +97,6 @@ def _pause(failure: ActionFailed, wait_s: float) -> float:
     return min(LONGEST_WAIT_S, max(wait_s, asked_s))
 
 
-def _what_failed(failure: ActionFailed) -> str:
-    unknown = "; whether it was done is unknown: look at the key at the issuer" if failure.is_outcome_unknown else ""
+def _what_failed(failure: ActionFailed, *, is_unknown: bool) -> str:
+    unknown = "; whether it was done is unknown: look at the key at the issuer" if is_unknown else ""
     return f"{failure}{unknown}"

@@ -9,11 +9,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from monitor.frames import COUNTERS, epoch_s, utc_seconds
-from monitor.store.matrices import execute_rows, fetch, sql, upsert_sql
+from monitor.store.matrices import Upsert, fetch, sql
 from monitor.store.schema import counters
 
 _NUMBERS: Final = ("key_no", "usage_nusd", "usage_daily_nusd")
-_UPSERT: Final = upsert_sql(counters)
+_UPSERT: Final = Upsert.into(counters)
 _READ: Final = sql(
     sa.select(*counters.columns)
     .where(counters.c.sampled_at >= sa.bindparam("a"), counters.c.sampled_at < sa.bindparam("b"))
@@ -24,7 +24,7 @@ _READ: Final = sql(
 def write_counters(connection: sa.Connection, frame: pd.DataFrame) -> None:
     """Sets COUNTERS samples."""
     columns = [epoch_s(frame["sampled_at"]), *(frame[name].to_numpy(np.int64) for name in _NUMBERS)]
-    execute_rows(connection, _UPSERT, np.column_stack(columns))
+    _UPSERT.run(connection, np.column_stack(columns))
 
 
 def read_counters(connection: sa.Connection, since: int, until: int) -> pd.DataFrame:

@@ -79,15 +79,19 @@ class SqliteLedger:
     ) -> tuple[Action, ...]:
         """Journalled actions as they stand (intended at `since` or later), oldest first."""
         events = schema.action_events.c
-        last_of_each = sa.select(sa.func.max(events.event_no)).group_by(events.action_id)
-        statement = sa.select(events.document).where(events.event_no.in_(last_of_each))
+        edges = (
+            sa.select(sa.func.min(events.event_no).label("first"), sa.func.max(events.event_no).label("last"))
+            .group_by(events.action_id)
+            .subquery()
+        )
+        statement = sa.select(events.document).join(edges, edges.c.last == events.event_no)
         if states is not None:
             statement = statement.where(events.state.in_([state.value for state in states]))
         if since is not None:
             statement = statement.where(events.intended_at_us >= to_us(since))
         if key_hash is not None:
             statement = statement.where(events.key_hash == key_hash)
-        return self._read(statement.order_by(events.intended_at_us, events.event_no), Action)
+        return self._read(statement.order_by(events.intended_at_us, edges.c.first), Action)
 
     def findings(self, since: datetime, *, key_hash: str | None = None) -> tuple[Finding, ...]:
         """Findings at `since` or later, oldest first."""

@@ -19,6 +19,7 @@ Matrix: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _CHUNK_ROWS: Final = 50_000  # a million rows as Python tuples would take 400 MB
+_GROUP_ROWS: Final = 200
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
 
@@ -59,7 +60,31 @@ def fetch(connection: sa.Connection, statement: str, parameters: Sequence[object
 def execute_rows(connection: sa.Connection, statement: str, rows: Matrix) -> None:
     """Runs a statement once for each row of a matrix, columns as parameters."""
     if len(rows):
-        cursor(connection).executemany(statement, zip(*rows.T.tolist(), strict=True))
+        cursor(connection).executemany(statement, rows.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Sets rows of an all-integer table. Two hundred rows to a statement take a third less time than one."""
+
+    one: str
+    many: str
+
+    @classmethod
+    def into(cls, table: sa.Table) -> Upsert:
+        """For that table, columns in its order."""
+        one = upsert_sql(table)
+        places = f"({', '.join('?' * len(table.columns))})"
+        return cls(one, one.replace(places, ", ".join([places] * _GROUP_ROWS)))
+
+    def run(self, connection: sa.Connection, rows: Matrix) -> None:
+        """Sets these rows; of those with the same key the last one stays."""
+        n_grouped = len(rows) - len(rows) % _GROUP_ROWS
+        if n_grouped:
+            groups = rows[:n_grouped].reshape(n_grouped // _GROUP_ROWS, -1)
+            for first in range(0, len(groups), _CHUNK_ROWS // _GROUP_ROWS):
+                execute_rows(connection, self.many, groups[first : first + _CHUNK_ROWS // _GROUP_ROWS])
+        execute_rows(connection, self.one, rows[n_grouped:])
 
 
 @dataclass(frozen=True, slots=True)

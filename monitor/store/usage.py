@@ -22,12 +22,12 @@ from monitor.store.catalog import CatalogTables
 from monitor.store.counters import read_counters, write_counters
 from monitor.store.database import Database
 from monitor.store.hourly import hours_of
-from monitor.store.matrices import Matrix, Packing, delete_sql, execute_rows, positions, upsert_sql
+from monitor.store.matrices import Matrix, Packing, Upsert, delete_sql, execute_rows, positions
 from monitor.store.retention import prune
 from monitor.store.schema import USAGE_TABLES
 from monitor.store.usage_rows import N_COLUMNS, read_rows
 
-_UPSERTS: Final = {bucket_s: upsert_sql(table) for bucket_s, table in USAGE_TABLES.items()}
+_UPSERTS: Final = {bucket_s: Upsert.into(table) for bucket_s, table in USAGE_TABLES.items()}
 _DELETES: Final = {bucket_s: delete_sql(table) for bucket_s, table in USAGE_TABLES.items()}
 _NUMBERS: Final = (
     "key_no",
@@ -125,7 +125,7 @@ class SqliteUsage:
         dimensions = self._catalog.catalog.dimensions().astype(np.int64)[absent[:, 2]]
         gone = absent[spans.is_covered(absent, dimensions, covered, bucket_s=bucket_s)]
         execute_rows(connection, _DELETES[bucket_s], gone[:, :3])
-        execute_rows(connection, _UPSERTS[bucket_s], rows[changed])
+        _UPSERTS[bucket_s].run(connection, rows[changed])
 
     def _stored_around(self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int) -> Matrix:
         """The stored rows that a write could touch, and as few others as is cheap."""
@@ -181,9 +181,9 @@ def ceil_s(moment: datetime) -> int:
 
 
 def _require_known_sizes(sizes: Matrix) -> None:
-    strange = set(sizes.tolist()) - set(USAGE_TABLES)
-    if strange:
-        raise StoreError(f"buckets of {sorted(strange)} s are not stored; only {sorted(USAGE_TABLES)} s are")
+    if not np.isin(sizes, list(USAGE_TABLES)).all():
+        strange = np.setdiff1d(sizes, list(USAGE_TABLES)).tolist()
+        raise StoreError(f"buckets of {strange} s are not stored; only {sorted(USAGE_TABLES)} s are")
 
 
 def _last_of_each(rows: Matrix, packing: Packing) -> Matrix:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from build import NOW, a_context, a_finding, a_key, a_spend, key_settings, settings_with
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor.decide import decide, money
@@ -81,6 +82,7 @@ def test_a_burst_is_not_counted_twice_while_it_leaves_the_trailing_hour():
     assert spent([0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0])[-1] == pytest.approx(100.0)
 
 
+@hypothesis_settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=40))
 def test_spent_never_falls_and_never_exceeds_what_was_spent(series):
     told = spent(series)

@@ -31,6 +31,7 @@ from monitor.domain import NUSD, ActionState, MessageKind, Quality, Rung, Severi
 N_KEYS = 12
 NUMBERS = st.integers(1, N_KEYS)
 MINUTE = timedelta(minutes=1)
+QUICK = hypothesis_settings(max_examples=30, deadline=None)
 
 
 @st.composite
@@ -128,6 +129,7 @@ def some_settings(draw, mode=None):
 
 
 @given(some_findings(), some_context(), some_settings(), st.randoms(use_true_random=False))
+@QUICK
 def test_the_order_of_findings_does_not_matter(findings, context, settings, random):
     shuffled = random.sample(findings, len(findings))
     doubled = [*shuffled, *shuffled[:2]]
@@ -137,6 +139,7 @@ def test_the_order_of_findings_does_not_matter(findings, context, settings, rand
 
 
 @given(some_findings(), some_context(), some_settings(), st.randoms(use_true_random=False))
+@QUICK
 def test_the_order_of_facts_does_not_matter(findings, context, settings, random):
     shuffled = replace(
         context,
@@ -147,6 +150,7 @@ def test_the_order_of_facts_does_not_matter(findings, context, settings, random)
 
 
 @given(some_findings(), some_context(), some_settings())
+@QUICK
 def test_deciding_twice_on_the_same_facts_adds_nothing(findings, context, settings):
     plan = decide(findings, context, settings, NOW)
     again = decide(findings, after(context, plan), settings, NOW)
@@ -154,6 +158,7 @@ def test_deciding_twice_on_the_same_facts_adds_nothing(findings, context, settin
 
 
 @given(some_findings(), some_context(), some_settings())
+@QUICK
 def test_no_fuse_is_ever_exceeded(findings, context, settings):
     plan = decide(findings, context, settings, NOW)
 
@@ -177,6 +182,7 @@ def test_no_fuse_is_ever_exceeded(findings, context, settings):
 
 
 @given(some_findings(), some_context(), some_settings())
+@QUICK
 def test_only_known_enabled_unprotected_keys_with_present_evidence_are_acted_upon(findings, context, settings):
     for action in decide(findings, context, settings, NOW).actions:
         key, quality = context.keys[action.key_hash], context.quality[action.key_hash]
@@ -202,12 +208,13 @@ def test_only_known_enabled_unprotected_keys_with_present_evidence_are_acted_upo
 
 @pytest.mark.parametrize("mode", ["observe", "dry-run"])
 @given(findings=some_findings(), context=some_context(), data=st.data())
+@QUICK
 def test_observe_and_dry_run_never_act(mode, findings, context, data):
     assert decide(findings, context, data.draw(some_settings(mode)), NOW).actions == ()
 
 
 @given(st.lists(some_findings(6), min_size=1, max_size=6), some_context(), some_settings())
-@hypothesis_settings(max_examples=60)
+@QUICK
 def test_there_is_at_most_one_notice_for_each_incident_and_step(passes, context, settings):
     told: Counter = Counter()
     for minute, findings in enumerate(passes):
@@ -223,6 +230,7 @@ def test_there_is_at_most_one_notice_for_each_incident_and_step(passes, context,
 
 
 @given(some_findings(), some_context(), some_settings())
+@QUICK
 def test_every_live_finding_has_an_incident_and_every_opened_incident_is_told(findings, context, settings):
     plan = decide(findings, context, settings, NOW)
     before = {incident.incident_id for incident in context.incidents}
@@ -244,6 +252,7 @@ def test_every_live_finding_has_an_incident_and_every_opened_incident_is_told(fi
     st.sampled_from(Rung),
     st.booleans(),
 )
+@QUICK
 def test_a_worse_finding_is_never_judged_milder(usd, more_usd, score, more_score, rung, other_rung, is_armed):
     milder = a_finding(usd_per_hour=usd, score=score, rung=min(rung, other_rung))
     worse = a_finding(usd_per_hour=usd + more_usd, score=max(score, more_score), rung=max(rung, other_rung))
@@ -257,6 +266,7 @@ def test_a_worse_finding_is_never_judged_milder(usd, more_usd, score, more_score
 
 
 @given(some_findings(), some_context(), some_settings(), st.integers(0, 9))
+@QUICK
 def test_further_evidence_never_weakens_what_an_incident_says(findings, context, settings, n_first):
     assume(len(findings) > n_first)
     few = {i.fingerprint: i for i in decide(findings[:n_first], context, settings, NOW).incidents}
@@ -268,6 +278,7 @@ def test_further_evidence_never_weakens_what_an_incident_says(findings, context,
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 10**7))
+@QUICK
 def test_money_stays_whole_nano_dollars(per_hour, expected, novel):
     spend = replace(
         a_spend(), per_hour_nusd=per_hour, expected_per_hour_nusd=expected * NUSD, novel_per_hour_nusd=novel

@@ -61,7 +61,12 @@ KEYS = pd.DataFrame(
 def judge(
     batch: FeatureBatch, memory: Memory | None = None, *, settings: Settings | None = None, **changes: Any
 ) -> tuple[tuple[Finding, ...], Memory]:
-    arguments: dict[str, Any] = {"keys": KEYS, "names": {}, "quality": {0: a_quality()}, "catalog": CATALOG}
+    arguments: dict[str, Any] = {
+        "keys": KEYS,
+        "names": {},
+        "quality_of": lambda key_no: a_quality(),
+        "catalog": CATALOG,
+    }
     arguments |= {"settings": settings or Settings(), **changes}
     return find(batch, trained(), memory or Memory(), **arguments)
 
@@ -188,10 +193,18 @@ def test_severity_follows_dollars_at_risk_bounded_by_the_limit() -> None:
     assert severities == [Severity.CRITICAL, Severity.NOTICE]
 
 
-def test_a_key_whose_data_is_unknown_says_so() -> None:
-    found, _ = judge(hot(score=30.0), quality={})
+def test_a_finding_carries_what_is_known_of_the_data() -> None:
+    partial = a_quality(state=Quality.PARTIAL)
 
-    assert found[0].quality.state is Quality.UNKNOWN
+    found, _ = judge(hot(score=30.0), quality_of=lambda key_no: partial)
+
+    assert found[0].quality is partial
+
+
+def test_a_young_key_is_told_as_one() -> None:
+    found, _ = judge(hot(score=30.0, history_hours=3.0))
+
+    assert any("young" in note for note in found[0].quality.notes)
 
 
 def test_in_shadow_mode_findings_are_marked() -> None:
@@ -206,6 +219,17 @@ def test_a_broken_rule_is_a_finding_of_its_own_without_a_p_value() -> None:
     found, _ = judge(hot(), settings=settings)
 
     assert [(finding.detector, finding.p_value) for finding in found] == [(findings.RULES, None)]
+
+
+def test_without_a_detector_rules_still_speak() -> None:
+    settings = settings_with(detection={"rules": [{"name": "ceiling", "max_usd_per_hour": 3}]})
+
+    found, _ = find(
+        hot(score=30.0), None, Memory(), keys=KEYS, names={}, quality_of=lambda key_no: a_quality(), catalog=CATALOG,
+        settings=settings,
+    )  # fmt: skip
+
+    assert [finding.detector for finding in found] == [findings.RULES]
 
 
 def test_features_of_another_version_are_refused() -> None:

@@ -1,0 +1,128 @@
+"""The jobs on their beats: what `run` starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from apscheduler.triggers.cron import CronTrigger
+
+from monitor.config import Settings
+from monitor.domain import Clock
+from monitor.errors import MonitorError
+from monitor.jobs import checkpoint, digest, replay, startup, upkeep
+from monitor.jobs.app import App
+from monitor.jobs.backfill import run_backfill
+from monitor.jobs.deliver import deliver
+from monitor.jobs.progress import Progress, logged
+from monitor.jobs.watch import Watch
+from monitor.notify.base import Notifier
+from monitor.pipeline import Pipeline
+from monitor.service import Beat, Service
+from monitor.systemd import Notify
+from monitor.wiring import new_state, open_app, shipped_models
+
+log = logging.getLogger(__name__)
+
+DELIVER_EVERY = timedelta(seconds=2)
+RETRY_BACKFILL_S = 300.0
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None
+) -> AsyncIterator[tuple[App, Watch]]:
+    """The app, put right after whatever happened before, and its watch. Raises MonitorError."""
+    async with open_app(settings, clock=clock, notifier=notifier) as app:
+        await startup.start(app, shipped_models())
+        yield app, Watch(app)
+
+
+async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None) -> None:
+    """Runs until stopped. Raises MonitorError where it cannot start."""
+    async with opened(settings, clock=clock, notifier=notifier) as (app, watch):
+        service = service_of(app, watch)
+        history = asyncio.create_task(read_history(app, watch))
+        try:
+            await service.run()
+        finally:
+            history.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await history
+            await asyncio.to_thread(checkpoint.save, app)
+            await deliver(app, limit=5)
+
+
+def service_of(app: App, watch: Watch) -> Service:
+    """Every job with its beat."""
+    schedule, settings = app.settings.schedule, app.settings
+
+    async def watch_cycle() -> None:
+        await watch.cycle()
+
+    async def deliver_due() -> None:
+        await deliver(app)
+
+    async def retrain() -> None:
+        await asyncio.to_thread(startup.retrain, app, app.now())
+
+    async def care() -> None:
+        await upkeep.care(app)
+
+    async def back_up() -> None:
+        if upkeep.is_backup_due(app):
+            await upkeep.back_up(app)
+
+    async def save() -> None:
+        async with watch.lock:
+            await asyncio.to_thread(checkpoint.save, app)
+
+    async def weekly() -> None:
+        await digest.send_due(app)
+
+    cron = CronTrigger.from_crontab(schedule.digest_cron, timezone=settings.digest.zone)
+    beats = (
+        Beat("deliver", deliver_due, every=DELIVER_EVERY),
+        Beat("train", retrain, every=timedelta(minutes=30), is_first_at_once=False),
+        Beat("upkeep", care, every=timedelta(days=1), is_first_at_once=False),
+        Beat("backup", back_up, every=timedelta(hours=1), is_first_at_once=False),
+        Beat("checkpoint", save, every=timedelta(minutes=30), is_first_at_once=False),
+        Beat("digest", weekly, cron=cron),
+        Beat("digest_missed", weekly, every=timedelta(hours=1)),
+    )
+    watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
+    return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ))
+
+
+async def read_history(app: App, watch: Watch, progress: Progress | None = None) -> None:
+    """The backfill beside the running service; tried again until it is complete. The state is built anew at each stage."""
+
+    async def rebuild() -> None:
+        await rebuild_state(app, watch)
+
+    while True:
+        try:
+            n_windows = await run_backfill(app, progress=progress or logged("backfill"), on_stage=rebuild)
+        except MonitorError as error:
+            log.warning("backfill_interrupted", extra={"error": str(error)})
+            await app.clock.sleep(RETRY_BACKFILL_S)
+            continue
+        if n_windows:
+            await asyncio.to_thread(startup.retrain, app, app.now())
+        return
+
+
+async def rebuild_state(app: App, watch: Watch) -> None:
+    """A state of the fleet from all the store has, made beside the running one, then put in its place."""
+    now = app.now()
+    fresh = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings), app.pipeline.trained)
+    await asyncio.to_thread(startup.bring_up, app, now, pipeline=fresh)
+    async with watch.lock:
+        await asyncio.to_thread(replay.take_recent, app.store, fresh, app.now())
+        fresh.memory = app.pipeline.memory
+        app.pipeline = fresh

@@ -1,0 +1,156 @@
+"""A strict fake of Slack's Web API on loopback: what `chat.postMessage` and its neighbors check, and what they keep.
+
+Answers are 200 with `"ok": false` and Slack's own error words; only rate limits are 429. Sources: docs.slack.dev/reference.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from monitor.demo.conversations import SCOPES, Channel, Conversations, SlackError, SlackMessage
+from monitor.demo.faults import Fault, apply
+from monitor.demo.loopback import LoopbackServer
+from monitor.demo.record import RecordedRequest
+from monitor.domain import Clock
+
+
+class FakeSlack:
+    """Slack's Web API at `base_url`. Controls, usable while it runs: `faults`, `is_token_valid`,
+    and `conversations` with its `channels` and `scopes`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        token: str,
+        channels: tuple[Channel, ...] = (Channel("alerts"),),
+        members: Mapping[str, str] | None = None,
+        scopes: tuple[str, ...] = SCOPES,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """`members`: user id by e-mail address."""
+        self.faults: list[Fault] = []
+        self.requests: list[RecordedRequest] = []
+        self.is_token_valid = True
+        self.conversations = Conversations(clock=clock, channels=channels, members=members or {}, scopes=scopes)
+        self._clock = clock
+        self._token = token
+        self._server = LoopbackServer(self._app(), host=host, port=port)
+
+    # --- life
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as `slack.base_url`."""
+        return f"{self._server.origin}/api/"
+
+    async def start(self) -> None:
+        """Serves; after `stop` again on the same port, with all messages kept."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Ends all connections."""
+        await self._server.stop()
+
+    async def __aenter__(self) -> FakeSlack:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def messages(self, channel: str | None = None) -> tuple[SlackMessage, ...]:
+        """Messages delivered so far, oldest first; of one channel (id or name) or of all."""
+        return self.conversations.messages(channel)
+
+    # --- answering
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=4 << 20)
+        app.router.add_route("*", "/api/{method}", self._handle)
+        return app
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
+        record = RecordedRequest(
+            self._clock.now(),
+            request.method,
+            request.path.removeprefix("/api"),
+            dict(request.query),
+            headers,
+            await request.read(),
+        )
+        self.requests.append(record)
+        response = await apply(self.faults, request, self._answered)
+        record.status = response.status
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            record.answer = response.body
+        return response
+
+    async def _answered(self, request: web.Request) -> web.Response:
+        try:
+            arguments = await self._arguments(request)
+            self._authorize(request, arguments)
+            known = self.conversations.methods.get(request.match_info["method"])
+            if known is None:
+                raise SlackError("unknown_method", req_method=request.match_info["method"])
+            scope, method, allowed = known
+            if scope is not None:
+                self.conversations.needs(scope)
+            unknown = sorted(set(arguments) - allowed)
+            if unknown:
+                raise SlackError("invalid_arguments", response_metadata={"messages": [f"[ERROR] unknown: {unknown}"]})
+            return self._json({"ok": True, **method(arguments)})
+        except SlackError as error:
+            return self._json(
+                {"ok": False, "error": error.error, **error.more}, status=error.status, headers=error.headers
+            )
+
+    def _json(
+        self, body: dict[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        scopes = {"x-oauth-scopes": ",".join(self.conversations.scopes), **(headers or {})}
+        return web.Response(
+            body=msgspec.json.encode(body), status=status, content_type="application/json", headers=scopes
+        )
+
+    async def _arguments(self, request: web.Request) -> dict[str, Any]:
+        """From query, form or JSON; in a form, structured arguments are JSON texts."""
+        arguments: dict[str, Any] = dict(request.query)
+        if request.content_type == "application/json":
+            try:
+                body = msgspec.json.decode(await request.read() or b"{}")
+            except msgspec.DecodeError as problem:
+                raise SlackError("invalid_json") from problem
+            if not isinstance(body, dict):
+                raise SlackError("json_not_object")
+            return arguments | body
+        arguments |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        for name in ("blocks", "metadata"):
+            if isinstance(arguments.get(name), str):
+                try:
+                    arguments[name] = msgspec.json.decode(arguments[name].encode())
+                except msgspec.DecodeError as problem:
+                    raise SlackError(
+                        "invalid_blocks_format" if name == "blocks" else "invalid_metadata_format"
+                    ) from problem
+        return arguments
+
+    def _authorize(self, request: web.Request, arguments: dict[str, Any]) -> None:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(arguments.pop("token", ""))
+        arguments.pop("token", None)
+        if not token:
+            raise SlackError("not_authed")
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            raise SlackError("invalid_auth")
+        if not self.is_token_valid:
+            raise SlackError("token_revoked")

@@ -1,0 +1,120 @@
+"""What a key usually spends in a window that ends at some hour of the week: robust, seasonal, from learned hours only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.features.columns import Array, Floats, Ints
+from monitor.features.levels import DAY_H
+from monitor.features.params import LEVEL_HOURS, WEEK_H
+from monitor.features.state import FleetState
+
+MIN_SAMPLES: Final = 3
+"""Known values asked of an hour of the week, or of a pooled hour of the day, before it is believed."""
+
+MAD_TO_SIGMA: Final = 1.4826
+MEAN_TO_SIGMA: Final = 1.2533
+"""Both deviations estimate the same sigma on normal data; on keys that are silent most hours only the mean one is not 0."""
+
+PRIOR_SAMPLES: Final = 6.0
+"""Weight, in samples, of the prior spread (the key's mean level) against the spread of the samples."""
+
+FLEET_SHARE: Final = 0.25
+"""Share of the fleet's typical level below which no spread goes: a key that always spent nothing must not divide by it."""
+
+DAYS: Final = 34
+"""Days looked back for the pooled hour of the day."""
+
+_EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Median and spread (one sigma) of a measure by key index; NaN where the key has too little history."""
+
+    median: Floats
+    spread: Floats
+
+    def z(self, now: Floats, *, share: float = 1.0) -> Floats:
+        """One-sided robust z of `now`: >= 0, NaN where unknown. `share` < 1: `now` is over that part of the window only."""
+        spread = self.spread * np.sqrt(share)
+        excess = np.maximum(now - self.median * share, 0.0)
+        return np.divide(excess, spread, out=np.where(excess > 0, np.nan, 0.0), where=spread > 0) + 0.0 * self.median
+
+
+def expectation(
+    state: FleetState, measure: str, hour: int, *, window_h: int, index: Ints, born_hour: Ints
+) -> Expectation:
+    """Expectation of `measure` (`level_cost`, `level_requests`) over the `window_h` hours that end with `hour`.
+
+    `index`: key indices; `born_hour`: hours before a key was created count as unknown. Hour of the week where three or
+    more weeks are known, else the hour of the day pooled over weekdays or weekend days, else all days."""
+    ring = state.keys[measure]
+    ends = hour - DAY_H * np.arange(1, DAYS + 1)
+    ends = ends[(ends <= state.learned_hour) & (ends - window_h > state.learned_hour - LEVEL_HOURS)]
+    sums = _window_sums(ring, ends, window_h=window_h, index=index)
+    sums[(ends[:, None] - window_h + 1) < born_hour[None, :]] = np.nan
+    of_week, like = ends % WEEK_H == hour % WEEK_H, _is_weekend(ends) == _is_weekend(np.array([hour]))
+    medians, spreads, counts = [], [], []
+    for part in (sums[of_week], sums[like], sums):
+        median, spread, n = median_and_spread(part)
+        medians.append(median)
+        spreads.append(spread)
+        counts.append(n)
+    enough = [n >= MIN_SAMPLES for n in counts]
+    median = np.select(enough, medians, np.nan)
+    spread = np.select(enough[1:], spreads[1:], np.nan)
+    n = np.select(enough[1:], counts[1:], 0)
+    return Expectation(median, _shrunk(spread, n, level=_mean(sums)))
+
+
+def median_and_spread(samples: Floats) -> tuple[Floats, Floats, Ints]:
+    """Median, spread and count of each column of (n, keys), NaN left out; NaN where nothing is known.
+
+    The spread is the larger of the sigmas told by the median and by the mean absolute deviation."""
+    n = np.isfinite(samples).sum(axis=0)
+    if not len(samples):
+        nothing = np.full(samples.shape[1], np.nan)
+        return nothing, nothing, n
+    median = _median(samples, n)
+    deviation = np.abs(samples - median)
+    spread = np.maximum(MAD_TO_SIGMA * _median(deviation, n), MEAN_TO_SIGMA * _mean(deviation))
+    return median, np.where(n > 0, spread, np.nan), n
+
+
+def _median(samples: Floats, n: Ints) -> Floats:
+    ordered = np.sort(np.ascontiguousarray(samples.T), axis=1)  # NaN sorts to the end
+    row = np.arange(len(ordered))
+    low, high = np.maximum((n - 1) // 2, 0), np.maximum(n // 2, 0)
+    middle: Floats = (ordered[row, low] + ordered[row, np.minimum(high, ordered.shape[1] - 1)]) / 2
+    return np.where(n > 0, middle, np.nan)
+
+
+def _window_sums(ring: Array, ends: Ints, *, window_h: int, index: Ints) -> Floats:
+    """(len(ends), keys): sums over the windows; NaN as soon as one hour of a window is unknown."""
+    sums = np.zeros((len(ends), len(index)))
+    for back in range(window_h):
+        sums += ring[(ends - back) % LEVEL_HOURS][:, index]
+    return sums
+
+
+def _mean(samples: Floats) -> Floats:
+    known = np.isfinite(samples)
+    n = known.sum(axis=0)
+    total = np.where(known, samples, 0.0).sum(axis=0)
+    return np.divide(total, n, out=np.zeros(len(n)), where=n > 0)
+
+
+def _shrunk(spread: Floats, n: Ints, *, level: Floats) -> Floats:
+    """Spread drawn toward the key's mean level, the more the fewer samples; never below a share of the fleet's level."""
+    drawn = np.sqrt((n * spread**2 + PRIOR_SAMPLES * (0.5 * level) ** 2) / (n + PRIOR_SAMPLES))
+    typical = float(np.median(level[level > 0])) if (level > 0).any() else 0.0
+    return np.maximum(drawn, FLEET_SHARE * typical)
+
+
+def _is_weekend(hours: Ints) -> npt.NDArray[np.bool_]:
+    return (hours // DAY_H + _EPOCH_WEEKDAY) % 7 >= 5

@@ -1,0 +1,100 @@
+"""Dollars on values a key does not use: by dimension, by window, and jointly in model and place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.domain import NUSD, Dimension
+from monitor.features.columns import Floats, total_by
+from monitor.features.known import N_DIMENSIONS
+from monitor.features.scene import Scene
+from monitor.features.slots import NEVER
+
+_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Newness:
+    """Novel nano-dollars: `hour` (4, keys) of the trailing hour, `by_hour` (24, 4, keys) by clock hour, the hour under way
+    first, `by_bucket` (6, 4, keys) of the trailing hour, oldest first."""
+
+    hour: Floats
+    by_hour: Floats
+    by_bucket: Floats
+
+
+def newness_of(scene: Scene) -> Newness:
+    """Only the few slots with any novelty are looked at in detail."""
+    at = np.flatnonzero(scene.novelty > 0)
+    weight, n = scene.novelty[at], N_DIMENSIONS * scene.n
+    code = scene.dimension[at] * scene.n + scene.key_at[at]
+    ring = scene.state.slots["hour_cost"]
+    rows = ring[(scene.hour - np.arange(1, _HOURS)) % len(ring)][:, scene.slots[at]]
+    older = scene.cost["24h"][at] - rows.sum(
+        axis=0
+    )  # what the day's window holds beyond the whole hours: the running one
+    by_hour = np.stack([total_by(code, weight * cost, n) for cost in [older, *rows]])
+    by_bucket = np.stack([total_by(code, weight * cost, n) for cost in scene.fine_cost[:, at]])
+    hour = total_by(code, weight * scene.cost["1h"][at], n)
+    shape = (N_DIMENSIONS, scene.n)
+    return Newness(hour.reshape(shape), by_hour.reshape(_HOURS, *shape), by_bucket.reshape(-1, *shape))
+
+
+def joint(novel: Floats) -> Floats:
+    """Dollars novel in model and at the same time in country or app: the smaller of the two. (..., 4, keys) -> (..., keys)."""
+    place = np.maximum(novel[..., int(Dimension.COUNTRY), :], novel[..., int(Dimension.APP), :])
+    smaller: Floats = np.minimum(novel[..., int(Dimension.MODEL), :], place)
+    return smaller
+
+
+def same_bucket_joint(scene: Scene, new: Newness) -> Floats:
+    """Nano-dollars novel jointly in the same ten-minute buckets of the trailing hour; of the hour where only hours are known."""
+    is_fine = scene.is_fine[int(Dimension.MODEL)]
+    return np.where(is_fine, joint(new.by_bucket).sum(axis=0), joint(new.hour))
+
+
+def features(scene: Scene, new: Newness) -> dict[str, Floats]:
+    """In dollars; NaN where the dimension's trailing hour is unknown, or ten-minute rows where they are asked for."""
+    found = {
+        f"novel_{dimension.name.lower()}_1h": scene.known(new.hour[int(dimension)] / NUSD, dimension)
+        for dimension in Dimension
+    }
+    is_fine = scene.is_fine[int(Dimension.MODEL)]
+    jointly = joint(new.by_hour) / NUSD
+    peers = joint(scene.by_key(scene.peer_novelty * scene.cost["1h"]))
+    over = np.maximum(scene.cost["1h"] - scene.state.slots["peak_cost"][scene.slots], 0.0)
+    return {
+        **found,
+        "novel_model_10m": np.where(is_fine, new.by_bucket[-1, int(Dimension.MODEL)] / NUSD, np.nan),
+        "novel_model_24h": scene.known(new.by_hour[:, int(Dimension.MODEL)].sum(axis=0) / NUSD),
+        "joint_10m": np.where(is_fine, joint(new.by_bucket[-1]) / NUSD, np.nan),
+        "joint_1h": scene.known(joint(new.hour) / NUSD),
+        "joint_same_1h": np.where(is_fine, joint(new.by_bucket).sum(axis=0) / NUSD, np.nan),
+        "joint_6h": scene.known(jointly[:6].sum(axis=0)),
+        "joint_24h": scene.known(jointly.sum(axis=0)),
+        "second_novel_1h": scene.known(np.sort(new.hour, axis=0)[-2] / NUSD),
+        "peer_joint_1h": scene.known(peers / NUSD),
+        "over_peak_1h": scene.known(scene.by_key(over, Dimension.MODEL) / NUSD),
+        **_counts(scene),
+    }
+
+
+def _counts(scene: Scene) -> dict[str, Floats]:
+    """First-seen values of the trailing hour by dimension, and distinct models and countries."""
+    is_new = scene.state.slots["first_seen"][scene.slots] == NEVER
+    used = scene.requests["1h"] > 0
+    new = scene.by_key((used & is_new).astype(np.float64))
+    distinct = scene.by_key(used.astype(np.float64))
+    day = scene.by_key(((scene.requests["24h"] > 0) & is_new).astype(np.float64), Dimension.MODEL)
+    model, country = int(Dimension.MODEL), int(Dimension.COUNTRY)
+    return {
+        "new_models_1h": scene.known(new[model]),
+        "new_providers_1h": scene.known(new[int(Dimension.PROVIDER)], Dimension.PROVIDER),
+        "new_countries_1h": scene.known(new[country], Dimension.COUNTRY),
+        "new_apps_1h": scene.known(new[int(Dimension.APP)], Dimension.APP),
+        "new_models_24h": scene.known(day),
+        "n_models_1h": scene.known(distinct[model]),
+        "n_countries_1h": scene.known(distinct[country], Dimension.COUNTRY),
+    }

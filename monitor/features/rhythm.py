@@ -1,0 +1,62 @@
+"""When the key is used: hours of the day it does not work in, silence before, and the shape of the hour."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from monitor.domain import Dimension
+from monitor.features.columns import Floats
+from monitor.features.levels import DAY_H
+from monitor.features.scene import Scene
+
+PRIOR_WEIGHT: Final = 24.0
+"""Weight of the uniform day: a key's rhythm is believed after some days."""
+
+SILENCE_AFTER_H: Final = 6
+"""Silence is looked for before the last six hours, so that it is still seen while what ended it goes on."""
+
+
+def features(scene: Scene) -> dict[str, Floats]:
+    """Surprise in nats, silence in hours, burst as a share; NaN where unknown."""
+    return {
+        "hour_surprise": scene.known(_hour_surprise(scene)),
+        "silence_h": _silence(scene),
+        "burst_share_1h": _burst(scene),
+    }
+
+
+def _hour_surprise(scene: Scene) -> Floats:
+    """How much rarer than a uniform day this hour of the day is for the key (with half of each neighboring hour), >= 0."""
+    unit = scene.state.gain(scene.hour)
+    rhythm = scene.state.keys["rhythm"][:, scene.index] / unit
+    hour = scene.hour % DAY_H
+    near = (0.5 * rhythm[hour - 1] + rhythm[hour] + 0.5 * rhythm[(hour + 1) % DAY_H]) / 2.0
+    total = rhythm.sum(axis=0)
+    chance = (near + PRIOR_WEIGHT / DAY_H) / (total + PRIOR_WEIGHT)
+    return np.maximum(-np.log(DAY_H * chance), 0.0)
+
+
+def _silence(scene: Scene) -> Floats:
+    """Hours without a request before the last six; the whole known history for a key that never worked before."""
+    ring = scene.state.params.ring_hours
+    slots, newest = scene.state.slots, np.full(scene.n, -1, np.int64)
+    for hour in range(scene.hour - ring + 1, scene.hour - SILENCE_AFTER_H + 1):
+        used = slots["hour_requests"][hour % ring][scene.slots] > 0
+        newest[scene.key_at[used]] = hour
+    newest = np.maximum(newest, scene.state.keys["last_active"][scene.index])
+    since = scene.hour - SILENCE_AFTER_H - newest
+    known = scene.history + scene.state.params.quarantine_h
+    return np.maximum(np.where(newest >= 0, np.minimum(since, known), known), 0.0)
+
+
+def _burst(scene: Scene) -> Floats:
+    """Share of the trailing hour's spend in its hottest ten minutes; NaN on hourly rows or without spend."""
+    is_model = scene.dimension == int(Dimension.MODEL)
+    at = scene.key_at[is_model]
+    by_bucket = np.stack([np.bincount(at, row[is_model], scene.n) for row in scene.fine_cost])
+    total = by_bucket.sum(axis=0)
+    is_fine = scene.is_fine[int(Dimension.MODEL)] & (total > 0)
+    share = np.divide(by_bucket.max(axis=0), total, out=np.full(scene.n, np.nan), where=is_fine)
+    return share

@@ -1,0 +1,213 @@
+"""One moment seen through the state: who is active, and what each active slot did in the trailing windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from monitor.domain import BUCKET_S, HOUR_S, Dimension
+from monitor.features import novelty
+from monitor.features.columns import Array, Bools, Floats, Ints, total_by
+from monitor.features.known import N_DIMENSIONS
+from monitor.features.params import FINE_HOURS, FINE_PER_HOUR
+from monitor.features.priors import priors
+from monitor.features.slots import FINE
+from monitor.features.state import FleetState
+from monitor.frames import KEYS, check, epoch_s
+
+_MODEL = int(Dimension.MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """frames.KEYS by key index (entry 0 is nobody): owner -1, born at 0 and limits NaN where a key is not listed."""
+
+    owner: Ints
+    born_hour: Ints
+    limit: Floats
+    limit_remaining: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The moment `at`. Slot vectors are in canonical order; `key_at` is the row of a slot's key among the active keys.
+
+    `bucket`: the last ten-minute bucket that began before `at`; windows end with it. `cost` and the like: by window
+    ("10m", "1h", "6h", "24h") and slot. `fine_cost`: (6, slots), the buckets of the trailing hour, NaN nowhere.
+    `is_known`: (dimension, active keys), whether anything is known of the trailing hour; `is_fine`: in ten-minute buckets."""
+
+    state: FleetState
+    at: datetime
+    bucket: int
+    hour: int
+    index: Ints
+    slots: Ints
+    key_at: Ints
+    dimension: Ints
+    cost: dict[str, Floats]
+    requests: dict[str, Floats]
+    tokens: dict[str, Floats]
+    fine_cost: Floats
+    is_known: Bools
+    is_fine: Bools
+    counter_10m: Floats
+    counter_1h: Floats
+    counter_24h: Floats
+    novelty: Floats
+    peer_novelty: Floats
+    share: Floats
+    history: Floats
+    inventory: Inventory
+
+    @property
+    def n(self) -> int:
+        """Active keys."""
+        return len(self.index)
+
+    def by_key(self, numbers: Floats, dimension: Dimension | None = None) -> Floats:
+        """Sum of a slot vector for each active key: of one dimension, or (4, keys) of all."""
+        code = self.dimension * self.n + self.key_at
+        sums = total_by(code, numbers, N_DIMENSIONS * self.n).reshape(N_DIMENSIONS, self.n)
+        return sums if dimension is None else sums[int(dimension)]
+
+    def known(self, numbers: Floats, dimension: Dimension = Dimension.MODEL) -> Floats:
+        """`numbers` by active key, NaN where the trailing hour of that dimension is unknown."""
+        return np.where(self.is_known[int(dimension)], numbers, np.nan)
+
+
+def inventory_of(state: FleetState, keys: pd.DataFrame) -> Inventory:
+    """frames.KEYS spread by key index; keys the state has no room for never did anything."""
+    check(keys, KEYS)
+    index = keys["key_no"].to_numpy().astype(np.int64) + 1
+    listed = index < state.keys.n
+    index = index[listed]
+    made = Inventory(
+        np.full(state.keys.n, -1, np.int64),
+        np.zeros(state.keys.n, np.int64),
+        np.full(state.keys.n, np.nan),
+        np.full(state.keys.n, np.nan),
+    )
+    born = np.where(keys["created_at"].isna(), 0, epoch_s(keys["created_at"]) // HOUR_S)
+    made.owner[index] = keys["owner_no"].to_numpy()[listed]
+    made.born_hour[index] = born[listed]
+    made.limit[index] = keys["limit_nusd"].to_numpy()[listed]
+    made.limit_remaining[index] = keys["limit_remaining_nusd"].to_numpy()[listed]
+    return made
+
+
+def scene_of(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Ints | None = None) -> Scene:
+    """Raises ValueError for a moment after the head hour, or before the ten-minute ring."""
+    bucket = -(-int(at.timestamp()) // BUCKET_S) - 1
+    hour = bucket // FINE_PER_HOUR
+    if not state.head_hour - FINE_HOURS + 1 < hour <= state.head_hour:
+        raise ValueError(f"{at} is outside what the state holds: its head is hour {state.head_hour}, asked is {hour}")
+    inventory = inventory_of(state, keys)
+    look = _Look(state, bucket=bucket, hour=hour)
+    is_active = look.active()
+    if only is not None:
+        wanted = np.zeros(state.keys.n, np.bool_)
+        wanted[only[only + 1 < state.keys.n] + 1] = True
+        is_active &= wanted
+    index = np.flatnonzero(is_active)
+    slots = look.slots_of(is_active)
+    history = novelty.history_hours(state, inventory.born_hour)
+    prior = priors(state, inventory.owner)
+    own, peers = novelty.surprise(state, prior, slots, hour=hour, history=history)
+    key = state.slots["key"][slots].astype(np.int64)
+    mature = np.minimum(history / novelty.MATURE_H, 1.0)[key]
+    return Scene(
+        state=state,
+        at=at,
+        bucket=bucket,
+        hour=hour,
+        index=index,
+        slots=slots,
+        key_at=(np.cumsum(is_active) - 1)[key],
+        dimension=state.slots["dimension"][slots].astype(np.int64),
+        cost=look.windows("cost", slots),
+        requests=look.windows("requests", slots),
+        tokens=look.windows("tokens", slots),
+        fine_cost=state.slots["fine_cost"][look.fine][:, slots].astype(np.float64),
+        is_known=look.is_known[:, index],
+        is_fine=look.is_fine[:, index],
+        counter_10m=look.counter("10m")[index],
+        counter_1h=look.counter("1h")[index],
+        counter_24h=look.counter("24h")[index],
+        novelty=novelty.novelty(own) * mature,
+        peer_novelty=novelty.novelty(peers),
+        share=prior.share[slots],
+        history=history[index],
+        inventory=inventory,
+    )
+
+
+class _Look:
+    """Where the windows of one moment lie in the rings, and which (dimension, key) are known in which granularity."""
+
+    def __init__(self, state: FleetState, *, bucket: int, hour: int) -> None:
+        self._state = state
+        keys, ring = state.keys, state.params.ring_hours
+        self.fine = np.arange(bucket - FINE_PER_HOUR + 1, bucket + 1) % FINE
+        self._hour_at = hour % ring
+        is_hour_end = bucket % FINE_PER_HOUR == FINE_PER_HOUR - 1
+        self._head = self.fine[FINE_PER_HOUR - 1 - bucket % FINE_PER_HOUR :]
+        self._is_hour_end = is_hour_end
+        self._older = {name: (hour - np.arange(1, n)) % ring for name, n in (("6h", 6), ("24h", 24))}
+        slots = state.slots
+        code = slots["dimension"].astype(np.int64) * keys.n + slots["key"]
+        shape = (N_DIMENSIONS, keys.n)
+        self._fine_requests = slots["fine_requests"][self.fine].sum(axis=0, dtype=np.int64)
+        has_rows = (total_by(code, self._fine_requests, shape[0] * shape[1]) > 0).reshape(shape)
+        self.is_fine: Bools = (keys["fine_quality"][self.fine] > 0).any(axis=0) | has_rows
+        has_hour = (keys["hour_quality"][self._hour_at] > 0) | keys["is_hourly"][self._hour_at]
+        self._use_hour: Bools = has_hour & ~self.is_fine & is_hour_end
+        self.is_known = self.is_fine | self._use_hour
+        self._slot_use_hour = self._use_hour[slots["dimension"], slots["key"]]
+
+    def active(self) -> Bools:
+        """Keys with usage or counter spend in the trailing hour, by key index."""
+        slots = self._state.slots
+        requests = np.where(self._slot_use_hour, slots["hour_requests"][self._hour_at], self._fine_requests)
+        active = total_by(slots["key"], requests, self._state.keys.n) > 0
+        return active | (self.counter("1h") > 0)
+
+    def slots_of(self, is_active: Bools) -> Ints:
+        """Slots of active keys with any usage in the last day, in canonical order."""
+        slots = self._state.slots
+        used = slots["hour_requests"].any(axis=0) | (self._fine_requests > 0)
+        used &= is_active[slots["key"]]
+        order = slots.canonical()
+        return order[used[order]]
+
+    def windows(self, measure: str, slots: Ints) -> dict[str, Floats]:
+        """Sums by window; hours of a day are those before the hour under way, and this one up to the moment."""
+        fine, hours = self._state.slots[f"fine_{measure}"], self._state.slots[f"hour_{measure}"]
+        use_hour = self._slot_use_hour[slots]
+        at_hour = hours[self._hour_at][slots].astype(np.float64)
+        trailing = np.where(use_hour, at_hour, _sum(fine, self.fine)[slots])
+        running = np.where(use_hour, at_hour, _sum(fine, self._head)[slots])
+        return {
+            "10m": fine[self.fine[-1]][slots].astype(np.float64),
+            "1h": trailing,
+            **{name: running + _sum(hours, rows)[slots] for name, rows in self._older.items()},
+        }
+
+    def counter(self, window: str) -> Floats:
+        """Counter spend by key index over "10m", "1h" or "24h"."""
+        fine, hours = self._state.keys["counter_fine"], self._state.keys["counter_hour"]
+        if window == "10m":
+            return fine[self.fine[-1]].astype(np.float64)
+        if window == "1h":
+            return _sum(fine, self.fine)
+        return _sum(fine, self._head) + _sum(hours, self._older[window])
+
+
+def _sum(ring: Array, rows: Ints) -> Floats:
+    """Sum of some rows of a ring, exact in int64, as float64."""
+    total = np.zeros(ring.shape[-1], np.int64)
+    for row in rows.tolist():
+        total += ring[row]
+    return total.astype(np.float64)

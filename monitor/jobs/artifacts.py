@@ -1,0 +1,81 @@
+"""Trained detectors as files: those made here in the state directory, the shipped one for the first hours."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import datetime
+from pathlib import Path
+
+from monitor.detect.artifact import Packed, Trained, pack, unpack
+from monitor.errors import ArtifactError
+
+log = logging.getLogger(__name__)
+
+SHIPPED = "detector"
+KEEP = 5
+
+
+def save(trained: Trained, folder: Path, *, name: str) -> Path:
+    """Writes `<name>.skops`, then `<name>.json` with its checksum: a kill in between leaves no artifact that loads.
+
+    Returns the manifest's path. Raises ArtifactError."""
+    packed = pack(trained)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for suffix, data in ((".skops", packed.blob), (".json", packed.manifest)):
+            written = folder / f"{name}{suffix}.part"
+            with written.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(folder / f"{name}{suffix}")
+    except OSError as error:
+        raise ArtifactError(f"{folder}: the artifact cannot be written ({error}); check space and owner") from error
+    return folder / f"{name}.json"
+
+
+def load(manifest: Path, feature_names: tuple[str, ...]) -> Trained:
+    """The artifact named by its manifest. Raises ArtifactError, naming the file and the remedy."""
+    try:
+        packed = Packed(manifest.with_suffix(".skops").read_bytes(), manifest.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{manifest}: cannot be read ({type(error).__name__}); train again") from error
+    try:
+        return unpack(packed, feature_names=feature_names)
+    except ArtifactError as error:
+        raise ArtifactError(f"{manifest}: {error}") from error
+
+
+def name_of(at: datetime) -> str:
+    """Sorts by time."""
+    return f"detector-{at:%Y%m%dT%H%M%SZ}"
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest artifact made here, None if there is none."""
+    return max(folder.glob("detector-*.json"), default=None)
+
+
+def prune(folder: Path) -> None:
+    """Keeps the newest few."""
+    for manifest in sorted(folder.glob("detector-*.json"))[:-KEEP]:
+        manifest.unlink(missing_ok=True)
+        manifest.with_suffix(".skops").unlink(missing_ok=True)
+
+
+def choose(configured: Path | None, folder: Path, shipped: Path, feature_names: tuple[str, ...]) -> Trained | None:
+    """The detector to start with: the configured one (errors are raised), else the newest made here, else the shipped one.
+
+    One that does not load is passed over with a warning: without a detector hard rules still speak."""
+    if configured is not None:
+        return load(configured, feature_names)
+    made_here = newest(folder)
+    for manifest in (made_here, shipped / f"{SHIPPED}.json"):
+        if manifest is None or not manifest.exists():
+            continue
+        try:
+            return load(manifest, feature_names)
+        except ArtifactError as error:
+            log.warning("artifact_passed_over", extra={"error": str(error)})
+    return None

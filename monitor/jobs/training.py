@@ -1,0 +1,87 @@
+"""Refits the detector on the store's own history, and puts it to work."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from monitor.config import Settings
+from monitor.detect.artifact import Trained
+from monitor.detect.train import Excluded, stack, train
+from monitor.domain import Incident
+from monitor.errors import ArtifactError
+from monitor.frames import Catalog, FeatureBatch
+from monitor.jobs import artifacts
+from monitor.jobs.progress import Progress
+from monitor.jobs.replay import replay
+from monitor.pipeline import NAMES, Pipeline, held
+from monitor.store.base import Store
+
+log = logging.getLogger(__name__)
+
+LEAST_HISTORY = timedelta(days=3)
+"""With less history the shipped detector knows more."""
+
+
+def train_now(settings: Settings, store: Store, *, now: datetime, seed: int, progress: Progress | None = None) -> Path:
+    """Trains on the last `collect.history`, with the windows of incidents left out; returns the manifest written.
+
+    Raises ArtifactError where there is too little history, StoreError."""
+    trained = _train(settings, store, now, seed=seed, progress=progress)
+    folder = settings.store.state_dir / "artifacts"
+    path = artifacts.save(trained, folder, name=artifacts.name_of(now))
+    artifacts.prune(folder)
+    store.state.put("training", {"at": now.isoformat(), "artifact": path.name})
+    manifest = trained.manifest
+    log.info(
+        "trained",
+        extra={
+            "rows": manifest.n_rows,
+            "keys": manifest.n_keys,
+            "left_out": manifest.n_rows_left_out,
+            "clean_incidents_per_week": round(manifest.clean_incidents_per_week, 2),
+        },
+    )
+    return path
+
+
+def _train(settings: Settings, store: Store, now: datetime, *, seed: int, progress: Progress | None) -> Trained:
+    from monitor.features import FleetState, HabitParams
+
+    since = first_usage(store, now - settings.collect.history, now)
+    if since is None or now - since < LEAST_HISTORY:
+        raise ArtifactError(f"less than {LEAST_HISTORY.days} days of usage in the store: let the backfill finish first")
+    state = FleetState(HabitParams.from_settings(settings.detection))
+    pipeline = Pipeline(settings, store.keys.catalog, state)
+    incidents = store.ledger.incidents()
+    pipeline.hold(incidents)
+    batches: list[FeatureBatch] = []
+    replay(store, pipeline, since=since, until=now, collect=batches.append, progress=progress)
+    return train(stack(batches, NAMES), settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
+
+
+def first_usage(store: Store, since: datetime, until: datetime) -> datetime | None:
+    """Start of the first span of the window that the store knows of, None where it knows of none."""
+    coverage = store.usage.coverage(since, until)
+    known = coverage[coverage["quality"] == 2]
+    if known.empty:
+        return None
+    first: datetime = known["since"].min().to_pydatetime()
+    return max(first, since)
+
+
+def excluded(incidents: tuple[Incident, ...], catalog: Catalog) -> list[Excluded]:
+    """The windows of incidents, which must not teach."""
+    found = []
+    for incident in incidents:
+        key_no, window = catalog.known_key_no(incident.key_hash), held(incident)
+        if key_no is not None and window is not None:
+            found.append(Excluded(key_no, *window))
+    return found
+
+
+def is_due(store: Store, settings: Settings, now: datetime) -> bool:
+    """Whether the last training is older than `schedule.train_every`."""
+    last = store.state.get("training")
+    return last is None or now - datetime.fromisoformat(str(last["at"])) >= settings.schedule.train_every

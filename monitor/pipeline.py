@@ -1,0 +1,211 @@
+"""Usage in, judgement out: the one path that the live service and the replay of the past both run.
+
+Order of a moment: `take` what was read, `take_counters`, then `judge(now)`: features -> findings -> plan. The pipeline owns
+what lives in memory between moments: the state of the fleet, what is known of the data, the memory of hot buckets, the
+detector. Nothing here reads a clock, a network or a disk. Without a detector only hard rules and limits speak.
+
+What keeps the detector from learning a theft, and from alerting for ever about a new habit: habits learn an hour only after
+the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`; what goes on longer, and nobody stopped, is
+learned like everything else, and so is at once what a person has acknowledged (`acknowledge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from monitor import frames
+from monitor.collect.quality import Known
+from monitor.config import Settings
+from monitor.decide import Context, decide
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
+from monitor.detect import findings
+from monitor.detect.artifact import Trained
+from monitor.detect.findings import Memory
+from monitor.domain import BUCKET_S, NUSD, ApiKey, DataQuality, Dimension, Finding, Incident, IncidentState, Plan
+from monitor.features import NAMES, FleetState, HabitParams, build
+from monitor.frames import Catalog, FeatureBatch
+
+HOLD_FOR: Final = timedelta(hours=24)
+"""How long after its onset an incident keeps a key's hours from teaching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one moment found and wants done; nothing of it has happened yet. `n_judged`: keys with features."""
+
+    at: datetime
+    findings: tuple[Finding, ...]
+    plan: Plan
+    n_judged: int
+
+
+class Pipeline:
+    """Features, detection and decision for one moment after another. Not safe to share between threads."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, state: FleetState, trained: Trained | None = None) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.state = state
+        self.trained = trained
+        self.known = Known()
+        self.memory = Memory()
+        self._inventory = Inventory(catalog)
+
+    def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
+        """Takes in what was read: frames.USAGE with the frames.COVERAGE of that reading. Twice is once.
+
+        Time is the end of what was asked for: our own windows, never a time that only stands in an answer."""
+        if len(coverage) == 0:
+            return
+        self.state.advance(_utc(int(frames.epoch_s(coverage["until"]).max())))
+        self.state.take_window(usage, coverage)
+        self.known.take(coverage)
+
+    def take_counters(self, deltas: pd.DataFrame) -> None:
+        """Takes in spend between two samples of the counters (frames.DELTAS)."""
+        if len(deltas) == 0:
+            return
+        self.state.advance(_utc(int(frames.epoch_s(deltas["until"]).max())))
+        self.state.take_counters(deltas)
+
+    def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
+        """The feature rows of the keys active at `now`, as `judge` and training see them."""
+        return build(self.state, self._inventory.frame(keys), now)
+
+    def judge(self, now: datetime, context: Context) -> Judgement:
+        """Findings and plan at `now`. `context.quality` may be left empty: the pipeline knows what it was given."""
+        self.state.advance(now)
+        keys = self._inventory.frame(context.keys)
+        batch = build(self.state, keys, now)
+        found = self._find(batch, keys, context, now)
+        quality = {finding.key_hash: finding.quality for finding in found}
+        asked = {one.key_hash for one in context.incidents if one.state is not IncidentState.RESOLVED} - quality.keys()
+        quality |= self.quality(asked, now) | dict(context.quality)
+        plan = decide(found, replace(context, quality=quality), self.settings, now)
+        self.hold((*context.incidents, *plan.incidents))
+        return Judgement(now, found, plan, len(batch.key_no))
+
+    def quality(self, key_hashes: Iterable[str], now: datetime) -> dict[str, DataQuality]:
+        """What is known of the last hours of these keys."""
+        numbers = {key_hash: self.catalog.known_key_no(key_hash) for key_hash in key_hashes}
+        known = self.known.of([no for no in numbers.values() if no is not None], now)
+        return {key_hash: known[no] for key_hash, no in numbers.items() if no is not None}
+
+    def hold(self, incidents: Iterable[Incident]) -> None:
+        """Keeps the hours of these incidents from teaching (see `held`). Called again on start, with the ledger's."""
+        for incident in incidents:
+            window = held(incident)
+            key_no = self.catalog.known_key_no(incident.key_hash)
+            if window is not None and key_no is not None:
+                self.state.exclude(key_no, *window)
+
+    def _find(self, batch: FeatureBatch, keys: pd.DataFrame, context: Context, now: datetime) -> tuple[Finding, ...]:
+        hashes = ((no, self.catalog.key_hash(no)) for no in batch.key_no.tolist())
+        names = {no: context.keys[key_hash].key_name for no, key_hash in hashes if key_hash in context.keys}
+        found, self.memory = findings.find(
+            batch,
+            self.trained,
+            self.memory,
+            keys=keys,
+            names=names,
+            quality_of=lambda key_no: self.known.of([key_no], now)[key_no],
+            catalog=self.catalog,
+            settings=self.settings,
+        )
+        return found
+
+
+def new_state(settings: Settings) -> FleetState:
+    """A state that has seen nothing, with the pace of habits that the settings ask for."""
+    return FleetState(HabitParams.from_settings(settings.detection))
+
+
+class Inventory:
+    """Keys as values -> frames.KEYS; owners are numbered in the order in which they are first seen."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._owner_no: dict[str, int] = {}
+        self._last: tuple[Mapping[str, ApiKey], pd.DataFrame] = ({}, frames.empty(frames.KEYS))
+
+    def frame(self, keys: Mapping[str, ApiKey]) -> pd.DataFrame:
+        """The inventory as vectors, sorted by key_no; the same mapping again costs nothing."""
+        if keys is not self._last[0]:
+            self._last = (keys, self._frame(keys))
+        return self._last[1]
+
+    def _frame(self, keys: Mapping[str, ApiKey]) -> pd.DataFrame:
+        numbered = sorted((self._catalog.key_no(key_hash), key) for key_hash, key in keys.items())
+        listed = [key for _, key in numbered]
+        columns = {
+            "key_no": np.array([no for no, _ in numbered], dtype=np.int32),
+            "created_at": frames.utc_seconds(np.array([int(k.created_at.timestamp()) for k in listed], dtype=np.int64)),
+            "owner_no": np.array([self._owner(key) for key in listed], dtype=np.int32),
+            "is_disabled": np.array([key.settings.is_disabled for key in listed], dtype=np.bool_),
+            "limit_nusd": _nusd([key.settings.limit_usd for key in listed]),
+            "limit_remaining_nusd": _nusd([key.limit_remaining_usd for key in listed]),
+        }
+        return frames.check(pd.DataFrame(columns), frames.KEYS)
+
+    def _owner(self, key: ApiKey) -> int:
+        owner = key.creator_user_id or key.workspace_id
+        return -1 if owner is None else self._owner_no.setdefault(owner, len(self._owner_no))
+
+
+def _nusd(dollars: Sequence[float | None]) -> npt.NDArray[np.float64]:
+    return np.array([np.nan if usd is None else usd * NUSD for usd in dollars], dtype=np.float64)
+
+
+def held(incident: Incident) -> tuple[datetime, datetime] | None:
+    """The window in which an incident keeps its key's hours from teaching; None for one a person called false."""
+    if incident.resolution == FALSE_ALARM_RESOLUTION or incident.p_value is None:
+        return None
+    until = min(incident.last_seen_at, incident.onset_at + HOLD_FOR)
+    return (incident.onset_at, until) if until > incident.onset_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What became known by the moment `at`: usage of the buckets that end there, and its coverage."""
+
+    at: datetime
+    usage: pd.DataFrame
+    coverage: pd.DataFrame
+
+
+def windows(usage: pd.DataFrame, *, since: datetime, until: datetime) -> Iterator[Window]:
+    """Recorded usage as it would have arrived: one window after each bucket of [since, until), complete at its end.
+
+    `usage`: frames.USAGE of one bucket size, sorted by bucket_start. Buckets without a row are known to be empty."""
+    bucket_s = int(usage["bucket_s"].iloc[0]) if len(usage) else BUCKET_S
+    starts = np.arange(int(since.timestamp()), int(until.timestamp()), bucket_s)
+    edges = np.searchsorted(frames.epoch_s(usage["bucket_start"]), np.append(starts, starts[-1:] + bucket_s))
+    for no, start in enumerate(starts.tolist()):
+        rows = usage.iloc[int(edges[no]) : int(edges[no + 1])]
+        yield Window(_utc(start + bucket_s), rows, complete(start, bucket_s=bucket_s))
+
+
+def complete(start_s: int, *, bucket_s: int) -> pd.DataFrame:
+    """COVERAGE that says: this bucket of all keys is known in all dimensions, as of its end."""
+    n = len(Dimension)
+    columns = {
+        "key_no": np.full(n, frames.ALL_KEYS, dtype=np.int32),
+        "dimension": np.arange(n, dtype=np.int8),
+        "bucket_s": np.full(n, bucket_s, dtype=np.int32),
+        "since": frames.utc_seconds(np.full(n, start_s, dtype=np.int64)),
+        "until": frames.utc_seconds(np.full(n, start_s + bucket_s, dtype=np.int64)),
+        "quality": np.full(n, frames.QUALITY_CODES["known"], dtype=np.int8),
+        "as_of": frames.utc_seconds(np.full(n, start_s + bucket_s, dtype=np.int64)),
+    }
+    return pd.DataFrame(columns)
+
+
+def _utc(epoch_seconds: int) -> datetime:
+    return datetime.fromtimestamp(epoch_seconds, tz=UTC)
