@@ -157,10 +157,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came out: decisions in order of time, the incidents behind them, and the detector that was used."""
+    """What came out: decisions and verdicts in order of time, the incidents behind them, and the detector that was used."""
 
     decisions: tuple[Decision, ...]
     incidents: tuple[Incident, ...]
+    verdicts: tuple[Verdict, ...]
     trained: Trained | None
     n_buckets: int
 
@@ -184,6 +185,7 @@ def backtest(
     warm_at = min(recording.since + MAX_WARM_UP, recording.since + (recording.evaluate_from - recording.since) / 2)
     n_buckets = int((recording.until - recording.since).total_seconds()) // BUCKET_S
     decisions: list[Decision] = []
+    verdicts: list[Verdict] = []
     for no, window in enumerate(windows(recording.usage, since=recording.since, until=recording.until), start=1):
         books.advance(window.at)
         if window.at > recording.evaluate_from and pipeline.trained is None and batches:
@@ -193,12 +195,13 @@ def backtest(
         if window.at > recording.evaluate_from:
             judgement = pipeline.judge(window.at, books.context())
             decisions += decided(judgement)
+            verdicts += judgement.plan.verdicts
             books.enter(judgement)
         elif trained is None and window.at > warm_at:
             batches.append(pipeline.features(window.at, books.keys))
         if progress is not None:
             progress(no, n_buckets, window.at)
-    return Replay(tuple(decisions), books.everything(), pipeline.trained, n_buckets)
+    return Replay(tuple(decisions), books.everything(), tuple(verdicts), pipeline.trained, n_buckets)
 
 
 def _trained(batches: list[FeatureBatch], settings: Settings, *, seed: int) -> Trained | None:

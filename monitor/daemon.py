@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from monitor.jobs.deliver import deliver
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
 from monitor.notify.base import Notifier
+from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
 from monitor.service import Beat, Service
 from monitor.systemd import Notify
@@ -35,10 +36,14 @@ RETRY_BACKFILL_S = 300.0
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    notifier: Notifier | None = None,
+    budgets: Mapping[LaneName, Budget] | None = None,
 ) -> AsyncIterator[tuple[App, Watch]]:
     """The app, put right after whatever happened before, and its watch. Raises MonitorError."""
-    async with open_app(settings, clock=clock, notifier=notifier) as app:
+    async with open_app(settings, clock=clock, notifier=notifier, budgets=budgets) as app:
         await startup.start(app, shipped_models())
         yield app, Watch(app)
 

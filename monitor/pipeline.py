@@ -28,8 +28,20 @@ from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect import findings
 from monitor.detect.artifact import Trained
 from monitor.detect.findings import Memory
-from monitor.domain import BUCKET_S, NUSD, ApiKey, DataQuality, Dimension, Finding, Incident, IncidentState, Plan
-from monitor.features import NAMES, FleetState, HabitParams, build
+from monitor.domain import (
+    BUCKET_S,
+    HOUR_S,
+    NUSD,
+    ApiKey,
+    DataQuality,
+    Finding,
+    Incident,
+    IncidentState,
+    Plan,
+)
+from monitor.features import FleetState, HabitParams, build
+from monitor.features.baseline import expectations
+from monitor.features.replay import everything_known
 from monitor.frames import Catalog, FeatureBatch
 
 HOLD_FOR: Final = timedelta(hours=24)
@@ -57,6 +69,7 @@ class Pipeline:
         self.known = Known()
         self.memory = Memory()
         self._inventory = Inventory(catalog)
+        self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
         """Takes in what was read: frames.USAGE with the frames.COVERAGE of that reading. Twice is once.
@@ -97,6 +110,26 @@ class Pipeline:
         numbers = {key_hash: self.catalog.known_key_no(key_hash) for key_hash in key_hashes}
         known = self.known.of([no for no in numbers.values() if no is not None], now)
         return {key_hash: known[no] for key_hash, no in numbers.items() if no is not None}
+
+    def expected_per_hour_nusd(self, now: datetime) -> npt.NDArray[np.float64]:
+        """What each key usually spends in this hour of the week, by key_no; NaN where it has no history to say so."""
+        hour = int(now.timestamp()) // HOUR_S
+        stamp = (hour, self.state.version, self.state.n_keys)
+        if self._expected is None or self._expected[0] != stamp:
+            born_hour = np.zeros(self.state.n_keys + 1, dtype=np.int64)
+            median = expectations(self.state, "level_cost", hour, born_hour=born_hour)["1h"].median[1:]
+            self._expected = (stamp, median)
+        return self._expected[1]
+
+    def describe(self) -> str:
+        """The detector in a few words, for `status` and the log."""
+        if self.trained is None:
+            return "none yet: hard rules and limits only"
+        manifest = self.trained.manifest
+        return (
+            f"{manifest.detector}, trained on {manifest.n_keys} keys up to {manifest.trained_until:%Y-%m-%d %H:%M} UTC; "
+            f"{manifest.clean_incidents_per_week:.1f} false alerts a week expected"
+        )
 
     def hold(self, incidents: Iterable[Incident]) -> None:
         """Keeps the hours of these incidents from teaching (see `held`). Called again on start, with the ledger's."""
@@ -189,22 +222,8 @@ def windows(usage: pd.DataFrame, *, since: datetime, until: datetime) -> Iterato
     edges = np.searchsorted(frames.epoch_s(usage["bucket_start"]), np.append(starts, starts[-1:] + bucket_s))
     for no, start in enumerate(starts.tolist()):
         rows = usage.iloc[int(edges[no]) : int(edges[no + 1])]
-        yield Window(_utc(start + bucket_s), rows, complete(start, bucket_s=bucket_s))
-
-
-def complete(start_s: int, *, bucket_s: int) -> pd.DataFrame:
-    """COVERAGE that says: this bucket of all keys is known in all dimensions, as of its end."""
-    n = len(Dimension)
-    columns = {
-        "key_no": np.full(n, frames.ALL_KEYS, dtype=np.int32),
-        "dimension": np.arange(n, dtype=np.int8),
-        "bucket_s": np.full(n, bucket_s, dtype=np.int32),
-        "since": frames.utc_seconds(np.full(n, start_s, dtype=np.int64)),
-        "until": frames.utc_seconds(np.full(n, start_s + bucket_s, dtype=np.int64)),
-        "quality": np.full(n, frames.QUALITY_CODES["known"], dtype=np.int8),
-        "as_of": frames.utc_seconds(np.full(n, start_s + bucket_s, dtype=np.int64)),
-    }
-    return pd.DataFrame(columns)
+        end = _utc(start + bucket_s)
+        yield Window(end, rows, everything_known(_utc(start), end, bucket_s=bucket_s))
 
 
 def _utc(epoch_seconds: int) -> datetime:

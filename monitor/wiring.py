@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,14 @@ from monitor.domain import Clock, Verb
 from monitor.errors import AlreadyRunning, ConfigError
 
 if TYPE_CHECKING:
+    from monitor.collect.account import OpenRouterSource
     from monitor.config import Settings
     from monitor.features import FleetState
+    from monitor.frames import Catalog
     from monitor.jobs.app import App
     from monitor.notify.base import Notifier
+    from monitor.openrouter.lanes import Budget, LaneName
+    from monitor.openrouter.transport import Transport
     from monitor.store.base import Store
 
 SEED = 20_260_601
@@ -75,32 +79,50 @@ def only_instance(settings: Settings) -> Iterator[None]:
         lock.release()
 
 
-@asynccontextmanager
-async def open_app(
-    settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None
-) -> AsyncIterator[App]:
-    """Everything a job needs, closed again at the end. Raises ConfigError where a credential is missing."""
+def make_source(
+    settings: Settings,
+    clock: Clock,
+    catalog: Catalog,
+    rng: random.Random,
+    *,
+    budgets: Mapping[LaneName, Budget] | None = None,
+) -> tuple[OpenRouterSource, Transport]:
+    """The account and the door to it (close that). `budgets`: other than the documented ones, where time is not the real
+    one. Raises ConfigError where the management key is missing."""
     from monitor.collect.account import OpenRouterSource
-    from monitor.jobs.app import App
-    from monitor.openrouter.control import OpenRouterControl
     from monitor.openrouter.transport import Transport
-    from monitor.pipeline import Pipeline
-    from monitor.respond.disable import Disable
-    from monitor.respond.restore import Restore
 
-    clock = clock or SystemClock()
     key = settings.openrouter.management_key
     if key is None:
         raise ConfigError(
             "openrouter.management_key", "is not set", remedy="set OPENROUTER_MANAGEMENT_KEY, or management_key_file"
         )
-    store = open_store(settings)
-    transport = Transport(None, settings.openrouter, key, clock, random.Random(SEED))
+    transport = Transport(None, settings.openrouter, key, clock, rng, budgets=budgets)
+    return OpenRouterSource(transport, catalog, settings, clock), transport
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    notifier: Notifier | None = None,
+    budgets: Mapping[LaneName, Budget] | None = None,
+) -> AsyncIterator[App]:
+    """Everything a job needs, closed again at the end. Raises ConfigError where a credential is missing."""
+    from monitor.jobs.app import App
+    from monitor.openrouter.control import OpenRouterControl
+    from monitor.pipeline import Pipeline
+    from monitor.respond.disable import DisableKey
+    from monitor.respond.restore import RestoreKey
+
+    clock = clock or SystemClock()
     notifier = notifier or make_notifier(settings, clock)
+    store = open_store(settings)
+    source, transport = make_source(settings, clock, store.keys.catalog, random.Random(SEED), budgets=budgets)
+    source.remember(store.keys.keys(include_vanished=True))
+    control = OpenRouterControl(transport)
     try:
-        control = OpenRouterControl(transport)
-        source = OpenRouterSource(transport, store.keys.catalog, settings, clock)
-        source.remember(store.keys.keys(include_vanished=True))
         yield App(
             settings=settings,
             clock=clock,
@@ -109,7 +131,7 @@ async def open_app(
             source=source,
             history=source,
             control=control,
-            responders={Verb.DISABLE: Disable(control), Verb.RESTORE: Restore(control)},
+            responders={Verb.DISABLE: DisableKey(control), Verb.RESTORE: RestoreKey(control)},
             notifier=notifier,
             pipeline=Pipeline(settings, store.keys.catalog, new_state(settings)),
             seed=SEED,
@@ -129,11 +151,13 @@ def new_state(settings: Settings) -> FleetState:
 
 def make_notifier(settings: Settings, clock: Clock) -> Notifier:
     """Slack, or the terminal where Slack is turned off. Raises ConfigError where the token or the channel is missing."""
+    from rich.console import Console
+
     from monitor.notify.slack import SlackNotifier
     from monitor.notify.terminal import TerminalNotifier
 
     if not settings.slack.enabled:
-        return TerminalNotifier(clock)
+        return TerminalNotifier(Console())
     if settings.slack.bot_token is None:
         raise ConfigError(
             "slack.bot_token", "is not set", remedy="set SLACK_BOT_TOKEN or bot_token_file, or slack.enabled = false"

@@ -5,7 +5,9 @@ Both messages and the digest speak with these words, and stages may not import e
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,11 +20,14 @@ _SPACES: Final = frozenset({"Cc", "Zl", "Zp", "Zs"})
 _INVISIBLE: Final = frozenset({"Cf", "Cs", "Co", "Cn"})
 _MAX_MARKS: Final = 3
 _K: Final = 1_000
+_MORE: Final = re.compile(r"and ([1-9][\d,]{0,12}) more", re.ASCII)
 
 
 def one_line(text: str) -> str:
     """Text from outside on one line: controls and line ends become single spaces; direction marks, zero-width
     characters, surrogates and unassigned code points are dropped; at most three combining marks follow a character."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept: list[str] = []
     n_marks = 0
     for char in text:
@@ -135,12 +140,16 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
-def and_more(lines: list[str], limit: int) -> list[str]:
-    """At most `limit` lines, the last of them "and N more" where some were left out. A limit below one keeps only that."""
+def and_more(lines: Sequence[str], limit: int) -> list[str]:
+    """At most `limit` lines, the last of them "and N more" where some were left out. A limit below one keeps only that.
+
+    A list cut before, with such a line at its end, is cut again with the right count."""
     if len(lines) <= max(limit, 0):
-        return lines
+        return list(lines)
+    cut_before = _MORE.fullmatch(lines[-1])
+    n_lines = len(lines) if cut_before is None else len(lines) - 1 + int(cut_before[1].replace(",", ""))
     kept = max(0, limit - 1)
-    return [*lines[:kept], f"and {len(lines) - kept:,} more"]
+    return [*lines[:kept], f"and {n_lines - kept:,} more"]
 
 
 def change(now_nusd: int, before_nusd: int) -> str:

@@ -20,6 +20,8 @@ from monitor.domain import (
     DataQuality,
     Dimension,
     Finding,
+    Incident,
+    IncidentState,
     KeySettings,
     Plan,
     Quality,
@@ -197,3 +199,75 @@ def an_evidence(key_no: int, dimension: Dimension, value_no: int, usd: float, **
         "is_first_seen": True,
     }
     return fields | changes
+
+
+def an_incident(key_hash: str | int = 1, *, at: datetime = NOW, **changes: Any) -> Incident:
+    """Open and critical for 70 minutes: $194.96 above the usual $0.20/h, most of it on a model the key never used."""
+    key_hash = a_hash(key_hash) if isinstance(key_hash, int) else key_hash
+    fields: dict[str, Any] = {
+        "incident_id": f"INC-{key_hash[-4:]}",
+        "fingerprint": f"forest:{key_hash[-4:]}",
+        "key_hash": key_hash,
+        "state": IncidentState.OPEN,
+        "severity": Severity.CRITICAL,
+        "step": 1,
+        "opened_at": at - timedelta(minutes=60),
+        "onset_at": at - timedelta(minutes=70),
+        "last_seen_at": at,
+        "spent_nusd": 194_960_000_000,
+        "per_hour_nusd": 167_110_000_000,
+        "expected_per_hour_nusd": 200_000_000,
+        "at_risk_nusd": 1_336_900_000_000,
+        "score": 0.81,
+        "p_value": 2e-6,
+        "rung": Rung.DISABLE,
+        "detectors": ("forest",),
+        "causes": (a_cause(),),
+        "quality": a_quality(at - timedelta(minutes=4)),
+    }
+    return Incident(**(fields | changes))
+
+
+def usage(*rows: tuple[Any, ...], bucket_s: int = 600) -> pd.DataFrame:
+    """frames.USAGE from (start, key_no, dimension, value_no, n_requests, cost_nusd) each; 100 tokens a request.
+
+    `start` is an aware datetime."""
+    start, key_no, dimension, value_no, n_requests, cost_nusd = zip(*rows, strict=True) if rows else ((),) * 6
+    n = np.array(n_requests, dtype=np.int64)
+    columns = {
+        "bucket_start": frames.utc_seconds(np.array([int(at.timestamp()) for at in start], dtype=np.int64)),
+        "bucket_s": np.full(len(n), bucket_s),
+        "key_no": np.array(key_no),
+        "dimension": np.array(dimension),
+        "value_no": np.array(value_no),
+        "n_requests": n,
+        "tokens_prompt": n * 80,
+        "tokens_completion": n * 20,
+        "tokens_reasoning": n * 0,
+        "cost_nusd": np.array(cost_nusd),
+    }
+    return pd.DataFrame(columns).astype(dict(frames.USAGE))
+
+
+def coverage(since: datetime, until: datetime, *, bucket_s: int = 600, **changes: Any) -> pd.DataFrame:
+    """frames.COVERAGE: all keys, every dimension, known; `key_no=`, `dimension=` and `quality=` say otherwise."""
+    dimensions = [changes["dimension"]] if "dimension" in changes else list(range(4))
+    stamp = {name: pd.Timestamp(at).as_unit("s") for name, at in (("since", since), ("until", until), ("as_of", until))}
+    fields: dict[str, Any] = {"key_no": frames.ALL_KEYS, "quality": 2, "bucket_s": bucket_s}
+    fields |= {name: value for name, value in changes.items() if name != "dimension"}
+    made = pd.DataFrame({"dimension": dimensions, **stamp, **fields})
+    return made[list(frames.COVERAGE)].astype(dict(frames.COVERAGE))
+
+
+def inventory_frame(n_keys: int, *, created_at: datetime = NOW - timedelta(days=400), **columns: Any) -> pd.DataFrame:
+    """frames.KEYS of that many old keys of one owner, without limits; any column as one value or a list."""
+    stamp = pd.Timestamp(created_at).as_unit("s")
+    fields: dict[str, Any] = {
+        "created_at": stamp,
+        "owner_no": 0,
+        "is_disabled": False,
+        "limit_nusd": np.nan,
+        "limit_remaining_nusd": np.nan,
+    }
+    made = pd.DataFrame({"key_no": np.arange(n_keys)} | fields | columns)
+    return made[list(frames.KEYS)].astype(dict(frames.KEYS))

@@ -116,11 +116,8 @@ class FakeAccount:
         return {"data": self._key(key_hash)}
 
     def _key(self, key_hash: str) -> dict[str, Any]:
-        counters = dict.fromkeys(
-            ["usage", "usage_daily", "usage_weekly", "usage_monthly"]
-            + ["byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly"],
-            0,
-        )
+        spans = ("", "_daily", "_weekly", "_monthly")
+        counters = {f"{family}{span}": 0 for family in ("usage", "byok_usage") for span in spans}
         return counters | {
             "hash": key_hash,
             "name": self.names[key_hash],

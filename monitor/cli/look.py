@@ -135,7 +135,7 @@ def _spend_by_key(store: Store, since: datetime, until: datetime) -> dict[str, i
     usage = store.usage.read_hourly(since, until)
     catalog = store.keys.catalog
     totals = usage.loc[usage["dimension"] == 0].groupby("key_no")["cost_nusd"].sum()
-    return {catalog.key_hash(int(no)): int(cost) for no, cost in totals.items()}  # type: ignore[arg-type]
+    return {catalog.key_hash(no): cost for no, cost in zip(totals.index.tolist(), totals.tolist(), strict=True)}
 
 
 @click.command()

@@ -71,7 +71,7 @@ async def _once(settings: Settings) -> CycleReport:
 @with_settings
 def check(settings: Settings, *, as_json: bool) -> None:
     """Check configuration, credentials, permissions, Slack and the store. Changes nothing, sends nothing."""
-    from monitor.jobs.check import check_all
+    from monitor.readiness import check_all
 
     results = asyncio.run(check_all(settings))
     if as_json:
@@ -97,12 +97,10 @@ def backfill(settings: Settings) -> None:
 async def _backfill(settings: Settings) -> None:
     from monitor.jobs.backfill import run_backfill
     from monitor.jobs.progress import shown
-    from monitor.jobs.watch import Watch
     from monitor.wiring import open_app
 
     async with open_app(settings) as app:
-        watch = Watch(app)
-        await watch.first_inventory()
+        await asyncio.to_thread(app.store.keys.record, await app.source.inventory(()))
         with shown("reading history") as progress:
             n_windows = await run_backfill(app, progress=progress)
     click.echo(f"{n_windows} windows read; history is complete")
@@ -120,15 +118,16 @@ def train(settings: Settings, *, shipped: bool) -> None:
 
 
 def _train(settings: Settings) -> Path:
+    from monitor.jobs.progress import shown
     from monitor.jobs.training import train_now
-    from monitor.wiring import only_instance, open_store
+    from monitor.wiring import SEED, SystemClock, open_store
 
-    with only_instance(settings):
-        store = open_store(settings)
-        try:
-            return train_now(settings, store)
-        finally:
-            store.maintenance.close()
+    store = open_store(settings)
+    try:
+        with shown("replaying history") as progress:
+            return train_now(settings, store, now=SystemClock().now(), seed=SEED, progress=progress)
+    finally:
+        store.maintenance.close()
 
 
 def _train_shipped() -> Path:

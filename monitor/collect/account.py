@@ -157,11 +157,11 @@ class OpenRouterSource:
         return await self._with_fallback(reading.batch, reading.unserved)
 
     def chunk(self) -> timedelta:
-        """How much history one step of the backfill may hold: about two minutes of our request budget, at most a day."""
+        """How much history one step of the backfill may hold: about two minutes of our request budget, at most a week."""
         rows_an_hour = sum(self._density.rows(Granularity.HOUR, dimension) for dimension in DIMENSIONS)
         n_requests = 2 * self._settings.openrouter.analytics_per_minute
         n_hours = n_requests * ROWS_AIM / max(1.0, rows_an_hour * len(self._known))
-        return timedelta(hours=min(24, max(1, int(n_hours))))
+        return timedelta(hours=min(7 * 24, max(1, int(n_hours))))
 
     async def drilldown(self, key_hashes: Collection[str], since: datetime, until: datetime) -> UsageBatch:
         """Ten-minute usage of a few keys, each asked by its hash: two questions a key and three hours."""
@@ -209,6 +209,8 @@ class OpenRouterSource:
         """From where to read: as asked, less where the budget is short, more where a slow cadence needs it."""
         if sweep.every > self._settings.schedule.usage_every:
             return max(min(since, until - sweep.lookback), until - MINUTES_REACH)
+        if sweep.lookback >= self._settings.collect.overlap:
+            return since
         last = self._read_until or since
         return max(since, min(until - sweep.lookback, last - timedelta(seconds=BUCKET_S)))
 

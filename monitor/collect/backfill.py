@@ -17,7 +17,6 @@ from monitor.errors import RateLimited, Unavailable
 
 Window = tuple[datetime, datetime]
 
-LONGEST_CHUNK: Final = timedelta(days=1)
 MAX_TRIES: Final = 5
 FIRST_PAUSE_S: Final = 15.0
 SHARE_OF_BUDGET: Final = 0.5

@@ -59,6 +59,15 @@ def sample(inventory: Inventory, catalog: Catalog) -> pd.DataFrame:
     )
 
 
+def latest(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """The newest sample of each key in either frame: frames.COUNTERS, sorted by key_no.
+
+    What to compare the next sample with: a key that one reading missed keeps its older sample, and so its spend."""
+    both = pd.concat([check(before, COUNTERS), check(after, COUNTERS)], ignore_index=True)
+    newest = both.sort_values(["key_no", "sampled_at"], kind="stable").drop_duplicates("key_no", keep="last")
+    return check(newest.reset_index(drop=True), COUNTERS)
+
+
 def deltas(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Spend of each key between its sample in `before` and its sample in `after`: frames.DELTAS, sorted by key_no.
 

@@ -166,7 +166,7 @@ def slices(since_s: int, until_s: int, *, granularity: Granularity, rows_per_buc
     """Windows that keep the documented bounds (3 h of minutes, 31 days) and the predicted rows below ROWS_AIM."""
     step = granularity.seconds
     n_most = MAX_MINUTES if granularity is Granularity.MINUTE else MAX_DAYS * 86400 // step
-    n_fit = max(1, min(n_most, int(ROWS_AIM / rows_per_bucket) if rows_per_bucket > 0 else n_most))
+    n_fit = max(1, int(min(n_most, ROWS_AIM / max(rows_per_bucket, 1e-6))))
     windows = []
     start = since_s
     while start < until_s:

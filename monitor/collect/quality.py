@@ -48,22 +48,12 @@ class Known:
         since, until, as_of = (epoch_s(coverage[name]) for name in ("since", "until", "as_of"))
         self._advance(int(-(-until.max() // BUCKET_S)))
         self._grow(int(coverage["key_no"].max()) + 1)
-        table = pd.DataFrame(
-            {
-                "key_no": coverage["key_no"].to_numpy(),
-                "dimension": coverage["dimension"].to_numpy(),
-                "since": since,
-                "until": until,
-                "quality": coverage["quality"].to_numpy(),
-                "as_of": as_of,
-            }
-        )
-        columns = ["dimension", "since", "until", "quality", "as_of"]
+        key_no, dimension = coverage["key_no"].to_numpy(), coverage["dimension"].to_numpy()
+        table = np.column_stack([dimension, since, until, coverage["quality"].to_numpy(), as_of])
         # Runs of rows that differ in the key only are set together, in the order they came.
-        run = (table[columns] != table[columns].shift()).any(axis=1).cumsum()
-        for _, rows in table.groupby(run, sort=False):
-            first = rows.iloc[0]
-            self._set(rows["key_no"].to_numpy(), *(int(first[name]) for name in columns))
+        edges = np.flatnonzero((table[1:] != table[:-1]).any(axis=1)) + 1
+        for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(table)], strict=True):
+            self._set(key_no[start:stop], *table[start].tolist())
 
     def of(self, key_nos: Iterable[int], now: datetime) -> dict[int, DataQuality]:
         """What is known of some keys at `now`: the buckets of the trailing hour that were over by the newest answer."""

@@ -1,5 +1,7 @@
 """The fuses: why a wanted disable is not done. Asked in a fixed order; the first refusal is the verdict.
 
+Findings of detectors on trial (shadow) never come this far: they open no incident (`verdicts.shadow_verdicts`).
+
 Each check is pure and answers with its `Reason` and the detail a person needs, or None."""
 
 from __future__ import annotations
@@ -51,13 +53,6 @@ def observing(case: Case) -> Refusal | None:
         return Reason.OBSERVE_MODE, "response.mode is observe"
     if case.settings.response.mode == "enforce" and not case.context.is_enforcing:
         return Reason.OBSERVE_MODE, "response.mode is enforce, but not armed"
-    return None
-
-
-def shadowed(case: Case) -> Refusal | None:
-    """The detector is on trial: recorded, but it neither pages nor acts."""
-    if case.wish.finding.is_shadow:
-        return Reason.SHADOW_DETECTOR, f"{case.wish.finding.detector} runs in shadow"
     return None
 
 
@@ -173,7 +168,6 @@ def correlated(case: Case) -> Refusal | None:
 
 CHECKS: Final = (
     observing,
-    shadowed,
     switched_off,
     gone,
     protected,

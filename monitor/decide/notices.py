@@ -10,6 +10,7 @@ from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd, is_telling
 from monitor.decide.incidents import Change
 from monitor.domain import NUSD, Incident, MessageKind, Notice, Reason, Verdict
+from monitor.wording import MAX_NAME, one_line, shorten
 
 FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
 
@@ -98,7 +99,7 @@ def _listing(head: str, incidents: Sequence[Incident], context: Context, now: da
 
 def _line(incident: Incident, context: Context) -> str:
     key = context.keys.get(incident.key_hash)
-    name = key.key_name if key else "(not in the inventory)"
+    name = shorten(one_line(key.key_name), MAX_NAME) if key else "(not in the inventory)"
     per_hour, at_risk = incident.per_hour_nusd / NUSD, incident.at_risk_nusd / NUSD
     return f"{incident.key_hash[:12]} {name}: {per_hour:,.2f} USD/h, {at_risk:,.2f} USD at risk, {incident.incident_id}"
 

@@ -86,8 +86,8 @@ def unsaid(verdicts: Iterable[Verdict], before: Sequence[Verdict], settings: Set
 
 def _is_known(verdict: Verdict, latest: Mapping[str, Verdict], settings: Settings) -> bool:
     last = latest.get(verdict.incident_id)
-    if last is None:
-        return False
+    if last is None or verdict.is_act:
+        return False  # each act has a verdict of its own
     if verdict.reason is Reason.ACTION_PENDING and last.is_act:
         return True  # our own act of a moment ago is under way: nothing new
     if verdict.reason is Reason.SHADOW_DETECTOR and verdict.at - last.at >= settings.incidents.resolve_after:

@@ -108,7 +108,7 @@ class Theft:
 
 
 @dataclass(frozen=True, slots=True)
-class Surge:
+class BatchBackfill:
     """A key does `factor` times its usual hourly work on top, on its usual models, from its usual places."""
 
     key_hash: str
@@ -312,6 +312,24 @@ def expensive_swap(
     swap = Phase(timedelta(0), duration, (model,), (country,), (app,), usd_per_hour / 60,
                  prompt_tokens=150_000, completion_tokens=3000)  # fmt: skip
     return Theft("expensive_swap", key.key_hash, start, (swap,), seed)
+
+
+def quiet_abroad(
+    key: Key,
+    fleet: Fleet,
+    *,
+    start: datetime,
+    usd_per_hour: float = 3.0,
+    duration: timedelta = timedelta(days=1),
+    seed: int = 0,
+) -> Theft:
+    """The thief uses the models the key is used for anyway; only the country and the program are new."""
+    rng = _rng(seed, key)
+    _, country, app = _never_used(rng, key, fleet)
+    codes = np.unique(fleet.cells.model[fleet.cells.key == key.no])
+    models = tuple(fleet.prices.models[code].permaslug for code in codes)
+    quiet = Phase(timedelta(0), duration, models, (country,), (app,), usd_per_hour / 60, prompt_tokens=2000)
+    return Theft("quiet_abroad", key.key_hash, start, (quiet,), seed)
 
 
 def _never_used(rng: np.random.Generator, key: Key, fleet: Fleet) -> tuple[str, str, str]:

@@ -56,7 +56,17 @@ def status(code: int, *, message: str = "Internal Server Error", headers: dict[s
     """An error of this status, in the API's form; nothing is done."""
 
     async def act(request: web.Request, handler: Handler) -> web.StreamResponse:
-        body = msgspec.json.encode({"error": {"code": code, "message": message}, "ok": False})
+        body = msgspec.json.encode({"error": {"code": code, "message": message}})
+        return web.Response(status=code, body=body, content_type="application/json", headers=headers)
+
+    return act
+
+
+def slack_error(error: str, *, code: int = 200, headers: dict[str, str] | None = None) -> Action:
+    """`{"ok": false, "error": ...}`, Slack's form; nothing is done. Its rate limit is `ratelimited`, 429, Retry-After."""
+
+    async def act(request: web.Request, handler: Handler) -> web.StreamResponse:
+        body = msgspec.json.encode({"ok": False, "error": error})
         return web.Response(status=code, body=body, content_type="application/json", headers=headers)
 
     return act

@@ -111,14 +111,16 @@ class Fleet:
     """All keys, their habits, and what the codes of the habits mean.
 
     Arrays have one entry for each key that was there at the founding: `requests_per_hour` on average over the hours of a
-    week, `burstiness` (coefficient of variation of the hourly rate), `utc_offset_h`, `kind` (code of the archetype),
-    `born_s` (epoch seconds), `phase_h` (when a batch job runs). Keys created later have no ordinary traffic."""
+    week, `usd_per_day` what that costs, `burstiness` (coefficient of variation of the hourly rate), `utc_offset_h`,
+    `kind` (code of the archetype), `born_s` (epoch seconds), `phase_h` (when a batch job runs). Keys created later have
+    no ordinary traffic."""
 
     seed: int
     keys: list[Key]
     workspaces: tuple[Workspace, ...]
     cells: Cells
     requests_per_hour: npt.NDArray[np.float64]
+    usd_per_day: npt.NDArray[np.float64]
     burstiness: npt.NDArray[np.float64]
     utc_offset_h: npt.NDArray[np.int64]
     kind: npt.NDArray[np.int8]

@@ -94,6 +94,7 @@ def found(*, seed: int, n_keys: int, n_workspaces: int, now: datetime, has_hosti
         workspaces=workspaces,
         cells=_no_cells(),
         requests_per_hour=np.zeros(n_keys),
+        usd_per_day=usd_per_day,
         burstiness=np.array([ARCHETYPES[kind].burstiness for kind in kinds]) * rng.uniform(0.6, 1.4, n_keys),
         utc_offset_h=np.zeros(n_keys, dtype=np.int64),
         kind=kinds.astype(np.int8),
@@ -101,7 +102,7 @@ def found(*, seed: int, n_keys: int, n_workspaces: int, now: datetime, has_hosti
         phase_h=rng.integers(0, 24, n_keys),
         prices=PriceBook(),
     )
-    _settle(rng, fleet, usd_per_day, now=now)
+    _settle(rng, fleet, now=now)
     for key, usd in zip(keys, usd_per_day, strict=True):
         _set_limit(rng, key, float(usd), now=now)
     return fleet
@@ -178,7 +179,7 @@ def _no_cells() -> Cells:
     return Cells(np.zeros(0, dtype=np.int32), codes, codes, codes, codes, shares, shares, shares)
 
 
-def _settle(rng: np.random.Generator, fleet: Fleet, usd_per_day: np.ndarray, *, now: datetime) -> None:
+def _settle(rng: np.random.Generator, fleet: Fleet, *, now: datetime) -> None:
     """Gives every key its cells, its time zone, and the rate that makes it cost `usd_per_day` on average."""
     rows: list[tuple[int, int, int, int, int, float, float, float]] = []
     zones = [ZoneInfo(zone) for _, zone, _ in COUNTRIES]
@@ -205,7 +206,7 @@ def _settle(rng: np.random.Generator, fleet: Fleet, usd_per_day: np.ndarray, *, 
         + cells.completion * fleet.prices.completion_nusd()[cells.model]
     )
     nusd_per_request = np.bincount(cells.key, weights=per_request, minlength=len(fleet.keys))
-    fleet.requests_per_hour[:] = usd_per_day * NUSD / 24 / nusd_per_request
+    fleet.requests_per_hour[:] = fleet.usd_per_day * NUSD / 24 / nusd_per_request
 
 
 def _habits(

@@ -22,7 +22,7 @@ from aiohttp import web
 from monitor.demo import analytics, wire
 from monitor.demo.activity import activity
 from monitor.demo.counters import LIFETIME, PERIOD_OF_RESET
-from monitor.demo.faults import Fault, Handler, apply
+from monitor.demo.faults import Action, Fault, Handler, apply
 from monitor.demo.fleet import Key
 from monitor.demo.loopback import LoopbackServer
 from monitor.demo.query import parse
@@ -260,6 +260,7 @@ class FakeOpenRouter:
 
     async def _meta(self, request: web.Request) -> web.Response:
         wire.only_parameters(request.query, set())
+        self._spend_analytics_call()
         return wire.ok(analytics.meta())
 
     async def _query(self, request: web.Request) -> web.Response:
@@ -340,3 +341,19 @@ def _check_patch(body: Any) -> None:
         raise Refused(400, "limit_reset: Invalid option: expected one of daily|weekly|monthly")
     if "name" in body and (not isinstance(body["name"], str) or not body["name"].strip()):
         raise Refused(400, "name: Invalid input: expected non-empty string")
+
+
+def accepted_without_effect(world: World) -> Action:
+    """For PATCH: the answer shows the change, but the key stays as it was."""
+
+    async def act(request: web.Request, handler: Handler) -> web.StreamResponse:
+        key = world.key(request.path.rstrip("/").rsplit("/", 1)[-1])
+        if key is None:
+            return await handler(request)
+        before = (key.is_disabled, key.limit_nusd, key.limit_reset, key.name, key.include_byok_in_limit, key.updated_at)
+        response = await handler(request)
+        world.set_disabled(key, is_disabled=before[0], now=world.founded_at)
+        _, key.limit_nusd, key.limit_reset, key.name, key.include_byok_in_limit, key.updated_at = before
+        return response
+
+    return act

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from monitor.demo.attacks import Event
-from monitor.demo.counters import PERIOD_OF_RESET, Counters, sum_by_key
+from monitor.demo.attacks import Event, Theft
+from monitor.demo.counters import LIFETIME, PERIOD_OF_RESET, Counters, sum_by_key
 from monitor.demo.fleet import Fleet, Key
 from monitor.demo.founding import found, new_key
 from monitor.demo.record import RecordedRequest
@@ -112,6 +112,51 @@ class World:
             seed=seed, n_keys=n_keys, n_workspaces=n_workspaces, now=founded_at, has_hostile_names=has_hostile_names
         )
         return cls(fleet, founded_at=founded_at, history_days=history_days, events=events, lag=lag)
+
+    # --- for whoever tells a story
+
+    def twins(self, *, at_least_usd_per_day: float = 1.0) -> tuple[Key, Key]:
+        """Two live keys with the same name and traffic of their own; raises LookupError if there are none."""
+        for mates in self.fleet.names_shared().values():
+            live = [key for key in mates if not key.is_disabled and self._is_busy(key, at_least_usd_per_day)]
+            if len(live) >= 2:
+                return live[0], live[1]
+        raise LookupError("no two busy keys share a name in this world")
+
+    def busy(self, archetype: str, *, at_least_usd_per_day: float = 1.0) -> list[Key]:
+        """Live keys of an archetype (without limit, BYOK, or a name that is not their own) that cost at least that."""
+        shared = {key.no for mates in self.fleet.names_shared().values() for key in mates}
+        return [
+            key
+            for key in self.fleet.keys
+            if key.archetype == archetype
+            and key.no not in shared
+            and not (key.is_disabled or key.is_byok or key.limit_nusd is not None)
+            and self._is_busy(key, at_least_usd_per_day)
+        ]
+
+    def _is_busy(self, key: Key, usd_per_day: float) -> bool:
+        is_old = key.created_at.timestamp() < self.history_start
+        return is_old and key.no < self.fleet.n_founders and bool(self.fleet.usd_per_day[key.no] >= usd_per_day)
+
+    def spent_nusd(self, key: Key) -> int:
+        """All the key ever spent until now, without any lag, whoever paid."""
+        credits, byok = (int(family[LIFETIME, key.no]) for family in (self._true.credits, self._true.byok))
+        return byok if key.is_byok else credits
+
+    def stolen_nusd(self, theft: Theft) -> int:
+        """What the thief got so far: usage of the stolen key on his models from his countries."""
+        key = self.key_state(theft.key_hash)
+        models = [self.fleet.prices.code(model) for phase in theft.phases for model in phase.models]
+        countries = [self.fleet.countries.code(country) for phase in theft.phases for country in phase.countries]
+        rows = self._lived(theft.start.timestamp())
+        his = (rows["key"] == key.no) & np.isin(rows["model"], models) & np.isin(rows["country"], countries)
+        return int(rows["cost"][his].sum())
+
+    def _lived(self, since: float) -> Rows:
+        hours = [live for hour, live in self._live.items() if hour + HOUR_S > since]
+        rows = np.concatenate([no_rows(), *(piece.rows for live in hours for piece in live.slices)])
+        return rows[rows["t"] >= since - 60]
 
     # --- what is done to the world
 

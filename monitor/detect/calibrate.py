@@ -11,7 +11,6 @@ A level is found by counting what people would count: incidents (alarms on one k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -155,12 +154,6 @@ def alpha_for_budget(p: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_
 def _count(p: Floats, key_no: Ints, at_s: Ints, alpha: float) -> int:
     found = alarms(p, key_no, at_s, alpha=alpha)
     return n_incidents(key_no[found], at_s[found])
-
-
-def level_beyond(values: Sequence[float] | Floats, *, margin: float, floor: float) -> float:
-    """A level that clean values never came near: `margin` times the largest of them, at least `floor`."""
-    largest = float(np.max(values)) if len(values) else 0.0
-    return max(floor, margin * largest)
 
 
 def folds(key_no: npt.NDArray[np.integer], *, n_folds: int) -> Ints:

@@ -7,8 +7,11 @@ outside and stay as they are: each sink escapes for itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from monitor.domain import NUSD, Cause, Dimension, Spend
@@ -29,12 +32,36 @@ NOUNS: Final = {
 }
 
 
-def causes(rows: pd.DataFrame, spend: Spend, *, catalog: Catalog) -> tuple[Cause, ...]:
-    """Ranked causes of one key. `rows`: its EVIDENCE; the first cause is the spend as a whole if it is above the usual."""
+@dataclass(frozen=True, slots=True)
+class Used:
+    """One EVIDENCE row: what a key spent the trailing hour on."""
+
+    dimension: int
+    value_no: int
+    cost_nusd: int
+    usual_nusd: int
+    is_first_seen: bool
+
+    @property
+    def excess_nusd(self) -> int:
+        """Dollars above the usual."""
+        return self.cost_nusd - self.usual_nusd
+
+
+def of_key(evidence: pd.DataFrame, key_no: int) -> list[Used]:
+    """The EVIDENCE rows of one key, most unusual dollars first."""
+    at = np.flatnonzero(evidence["key_no"].to_numpy() == key_no)
+    columns = ("dimension", "value_no", "cost_nusd", "usual_nusd", "is_first_seen")
+    rows = zip(*(evidence[name].to_numpy()[at].tolist() for name in columns), strict=True)
+    return sorted((Used(*row) for row in rows), key=lambda used: (-used.excess_nusd, used.value_no))
+
+
+def causes(used: Sequence[Used], spend: Spend, *, catalog: Catalog) -> tuple[Cause, ...]:
+    """Ranked causes of one key; the first is the spend as a whole if it is above the usual. `used`: see `of_key`."""
     found = [_whole(spend)] if spend.per_hour_nusd > spend.expected_per_hour_nusd else []
     if spend.unexplained_nusd > 0:
         found.append(_unexplained(spend))
-    parts = [cause for dimension in Dimension for cause in _of_dimension(rows, dimension, catalog=catalog)]
+    parts = [cause for dimension in Dimension for cause in _of_dimension(used, dimension, catalog=catalog)]
     parts.sort(key=lambda cause: (-(cause.cost_nusd - cause.usual_nusd), cause.dimension or 0, cause.value))
     return tuple((found + parts)[:MAX_CAUSES])
 
@@ -76,45 +103,37 @@ def _share(part: int, whole: int) -> float:
     return min(1.0, part / whole) if whole > 0 else 0.0
 
 
-def _of_dimension(rows: pd.DataFrame, dimension: Dimension, *, catalog: Catalog) -> list[Cause]:
+def _of_dimension(used: Sequence[Used], dimension: Dimension, *, catalog: Catalog) -> list[Cause]:
     """The values of one dimension that make its dollars unusual; many first-seen ones are told in one sentence."""
-    own = rows[rows["dimension"] == int(dimension)]
-    total = int(own["cost_nusd"].sum())
+    own = [one for one in used if one.dimension == dimension]
+    total = sum(one.cost_nusd for one in own)
     if total <= 0:
         return []
-    ranked = own.assign(excess=own["cost_nusd"] - own["usual_nusd"])
-    ranked = ranked[(ranked["excess"] > 0) & (ranked["cost_nusd"] >= MIN_SHARE * total) | ranked["is_first_seen"]]
-    ranked = ranked.sort_values(["excess", "value_no"], ascending=[False, True])
-    new = ranked[ranked["is_first_seen"]]
+    new = [one for one in own if one.is_first_seen]
+    old = [one for one in own if not one.is_first_seen and one.excess_nusd > 0 and one.cost_nusd >= MIN_SHARE * total]
     if len(new) > MAX_PER_DIMENSION:
-        old = ranked[~ranked["is_first_seen"]].head(MAX_PER_DIMENSION - 1)
-        return [
-            _many_new(new, dimension, total=total, catalog=catalog),
-            *_each(old, dimension, total=total, catalog=catalog),
-        ]
-    return _each(ranked.head(MAX_PER_DIMENSION), dimension, total=total, catalog=catalog)
+        many = _many_new(new, dimension, total=total, catalog=catalog)
+        return [many, *(_one(one, dimension, total=total, catalog=catalog) for one in old[: MAX_PER_DIMENSION - 1])]
+    ranked = sorted(new + old, key=lambda one: (-one.excess_nusd, one.value_no))[:MAX_PER_DIMENSION]
+    return [_one(one, dimension, total=total, catalog=catalog) for one in ranked]
 
 
-def _each(rows: pd.DataFrame, dimension: Dimension, *, total: int, catalog: Catalog) -> list[Cause]:
-    return [_one(row, dimension, total=total, catalog=catalog) for row in rows.itertuples(index=False)]
-
-
-def _one(row: Any, dimension: Dimension, *, total: int, catalog: Catalog) -> Cause:
-    cost, usual, is_new = int(row.cost_nusd), int(row.usual_nusd), bool(row.is_first_seen)
-    value = catalog.value(int(row.value_no))
+def _one(used: Used, dimension: Dimension, *, total: int, catalog: Catalog) -> Cause:
+    value, cost = catalog.value(used.value_no), used.cost_nusd
     share = _share(cost, total)
-    habit = "never used by this key before" if is_new else f"usual {dollars(usual)}/h"
+    habit = "never used by this key before" if used.is_first_seen else f"usual {dollars(used.usual_nusd)}/h"
     what = f"{NOUNS[dimension][0]} {value}" if value else "requests without an app title"
-    return Cause(dimension, value, cost, share, is_new, usual, f"{share:.0%} of {dollars(total)}/h is {what}, {habit}")
+    sentence = f"{share:.0%} of {dollars(total)}/h is {what}, {habit}"
+    return Cause(dimension, value, cost, share, used.is_first_seen, used.usual_nusd, sentence)
 
 
-def _many_new(rows: pd.DataFrame, dimension: Dimension, *, total: int, catalog: Catalog) -> Cause:
-    cost = int(rows["cost_nusd"].sum())
-    values = [catalog.value(int(no)) or "no title" for no in rows["value_no"].head(MAX_LISTED)]
-    more = f" and {len(rows) - MAX_LISTED} more" if len(rows) > MAX_LISTED else ""
+def _many_new(new: Sequence[Used], dimension: Dimension, *, total: int, catalog: Catalog) -> Cause:
+    cost, usual = sum(one.cost_nusd for one in new), sum(one.usual_nusd for one in new)
+    values = [catalog.value(one.value_no) or "no title" for one in new[:MAX_LISTED]]
+    more = f" and {len(new) - MAX_LISTED} more" if len(new) > MAX_LISTED else ""
     share = _share(cost, total)
     sentence = (
-        f"{share:.0%} of {dollars(total)}/h is on {len(rows)} {NOUNS[dimension][1]} never used by this key before: "
+        f"{share:.0%} of {dollars(total)}/h is on {len(new)} {NOUNS[dimension][1]} never used by this key before: "
         f"{', '.join(values)}{more}"
     )
-    return Cause(dimension, values[0], cost, share, True, int(rows["usual_nusd"].sum()), sentence)
+    return Cause(dimension, values[0], cost, share, True, usual, sentence)

@@ -176,7 +176,7 @@ class _Maker:
             limit_remaining_nusd=finding.spend.limit_remaining_nusd,
             is_disable=can_disable,
         )
-        rows = self._batch.evidence[self._batch.evidence["key_no"] == self._batch.key_no[row]]
+        used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
         return replace(
             finding,
             detector=name,
@@ -184,7 +184,7 @@ class _Maker:
             score=float(scored.score[row]),
             p_value=float(scored.p_value[row]),
             severity=severity,
-            causes=evidence.causes(rows, finding.spend, catalog=self._catalog),
+            causes=evidence.causes(used, finding.spend, catalog=self._catalog),
         )
 
     def rule(self, breach: limits.Breach) -> Finding:

@@ -9,7 +9,8 @@ the sign is turned here and nowhere else.
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ class Forest:
         self._n_trees = n_trees
         self._max_samples = max_samples
         self.forest_: IsolationForest | None = None
+        self._lengths: list[npt.NDArray[np.float64]] = []
         self.center_: npt.NDArray[np.float64] = np.zeros(len(feature_names))
 
     @property
@@ -51,7 +53,8 @@ class Forest:
     ) -> Forest:
         """A fitted detector from its parts, as `artifact` kept them."""
         detector = cls(feature_names, n_trees=len(forest.estimators_), max_samples=int(forest.max_samples_))
-        detector.forest_, detector.center_ = forest, center
+        detector._keep(forest)
+        detector.center_ = center
         return detector
 
     def fit(self, rows: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], *, seed: int) -> None:
@@ -73,7 +76,7 @@ class Forest:
             contamination="auto",
             random_state=int(rng.integers(2**31)),
         )
-        self.forest_ = forest.fit(np.where(known, squeezed, self.center_))
+        self._keep(forest.fit(np.where(known, squeezed, self.center_)))
 
     def score(self, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Scores (n,) in (0, 1), **higher is more anomalous**. Raises ValueError before `fit`."""
@@ -82,8 +85,34 @@ class Forest:
         if len(rows) == 0:
             return np.zeros(0)
         squeezed = signed_log(rows)
-        filled = np.where(np.isfinite(squeezed), squeezed, self.center_)
-        return -np.asarray(self.forest_.score_samples(filled), dtype=np.float64)
+        filled = np.where(np.isfinite(squeezed), squeezed, self.center_).astype(np.float32)
+        length = np.zeros(len(filled))
+        for estimator, lengths in zip(self.forest_.estimators_, self._lengths, strict=True):
+            length += lengths[estimator.tree_.apply(filled)]
+        # scikit-learn's own `-score_samples`, without its thread pool and checks: a third of the time for a hundred rows.
+        return np.asarray(2.0 ** (-length / (len(self._lengths) * _mean_length(self.forest_.max_samples_))))
+
+    def _keep(self, forest: IsolationForest) -> None:
+        self.forest_ = forest
+        self._lengths = [_path_lengths(estimator.tree_) for estimator in forest.estimators_]
+
+
+def _path_lengths(tree: Any) -> npt.NDArray[np.float64]:
+    """By node: its depth, and the mean depth that the training rows left in it would still have needed."""
+    n = tree.node_count
+    depth = np.zeros(n)
+    left, right = tree.children_left, tree.children_right
+    for node in range(n):  # parents come before their children
+        if left[node] >= 0:
+            depth[left[node]] = depth[right[node]] = depth[node] + 1.0
+    return np.asarray(depth + np.array([_mean_length(size) for size in tree.n_node_samples.tolist()]))
+
+
+def _mean_length(n: int) -> float:
+    """Mean path length of an unsuccessful search among n rows (Liu, Ting, Zhou 2008, formula 1)."""
+    if n <= 1:
+        return 0.0
+    return 1.0 if n == 2 else 2.0 * (math.log(n - 1.0) + float(np.euler_gamma)) - 2.0 * (n - 1.0) / n
 
 
 def signed_log(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from monitor.config import Settings
 from monitor.detect import calibrate, findings
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.forest import Forest
-from monitor.detect.levels import DISABLE_FACTOR, JOINT_MARGIN, Levels
+from monitor.detect.levels import Levels, disable_alpha, joint_level
 from monitor.domain import NUSD
 from monitor.errors import ArtifactError
 from monitor.frames import FeatureBatch
@@ -142,8 +142,11 @@ def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), 
 
 def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:
     grown = clean.history_hours >= grace_hours
-    joint = calibrate.level_beyond(clean.joint_nusd[grown].astype(np.float64), margin=JOINT_MARGIN, floor=0.0)
-    return Levels(alpha=alpha, alpha_disable=alpha * DISABLE_FACTOR, joint_nusd_per_hour=joint)
+    return Levels(
+        alpha=alpha,
+        alpha_disable=disable_alpha(alpha, n_clean=int(grown.sum())),
+        joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
+    )
 
 
 def _weights(key_no: Ints) -> Floats:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from monitor.features.columns import Array, Floats, Ints
-from monitor.features.levels import DAY_H
+from monitor.features.columns import Bools, Floats, Ints
+from monitor.features.levels import DAY_H, decoded
 from monitor.features.params import LEVEL_HOURS, WEEK_H
 from monitor.features.state import FleetState
 
@@ -25,6 +24,9 @@ PRIOR_SAMPLES: Final = 6.0
 
 FLEET_SHARE: Final = 0.25
 """Share of the fleet's typical level below which no spread goes: a key that always spent nothing must not divide by it."""
+
+WINDOWS: Final = {"1h": 1, "6h": 6, "24h": 24}
+"""Hours of the trailing windows."""
 
 DAYS: Final = 34
 """Days looked back for the pooled hour of the day."""
@@ -43,32 +45,39 @@ class Expectation:
         """One-sided robust z of `now`: >= 0, NaN where unknown. `share` < 1: `now` is over that part of the window only."""
         spread = self.spread * np.sqrt(share)
         excess = np.maximum(now - self.median * share, 0.0)
-        return np.divide(excess, spread, out=np.where(excess > 0, np.nan, 0.0), where=spread > 0) + 0.0 * self.median
+        z: Floats = np.divide(excess, spread, out=np.full(len(excess), np.nan), where=spread > 0)
+        return z
 
 
-def expectation(
-    state: FleetState, measure: str, hour: int, *, window_h: int, index: Ints, born_hour: Ints
-) -> Expectation:
-    """Expectation of `measure` (`level_cost`, `level_requests`) over the `window_h` hours that end with `hour`.
+def expectations(state: FleetState, measure: str, hour: int, *, born_hour: Ints) -> dict[str, Expectation]:
+    """Expectations of `measure` (`level_cost`, `level_requests`) over each of WINDOWS that ends with `hour`, by key index.
 
-    `index`: key indices; `born_hour`: hours before a key was created count as unknown. Hour of the week where three or
-    more weeks are known, else the hour of the day pooled over weekdays or weekend days, else all days."""
-    ring = state.keys[measure]
+    `born_hour`: hours before a key was created count as unknown. Hour of the week where three or more weeks are known,
+    else the hour of the day pooled over weekdays or weekend days, else all days."""
     ends = hour - DAY_H * np.arange(1, DAYS + 1)
-    ends = ends[(ends <= state.learned_hour) & (ends - window_h > state.learned_hour - LEVEL_HOURS)]
-    sums = _window_sums(ring, ends, window_h=window_h, index=index)
-    sums[(ends[:, None] - window_h + 1) < born_hour[None, :]] = np.nan
-    of_week, like = ends % WEEK_H == hour % WEEK_H, _is_weekend(ends) == _is_weekend(np.array([hour]))
-    medians, spreads, counts = [], [], []
-    for part in (sums[of_week], sums[like], sums):
-        median, spread, n = median_and_spread(part)
-        medians.append(median)
-        spreads.append(spread)
-        counts.append(n)
-    enough = [n >= MIN_SAMPLES for n in counts]
-    median = np.select(enough, medians, np.nan)
-    spread = np.select(enough[1:], spreads[1:], np.nan)
-    n = np.select(enough[1:], counts[1:], 0)
+    ends = ends[(ends <= state.learned_hour) & (ends - DAY_H > state.learned_hour - LEVEL_HOURS)]
+    parts = (
+        ends % WEEK_H == hour % WEEK_H,
+        _is_weekend(ends) == _is_weekend(np.array([hour])),
+        np.ones(len(ends), np.bool_),
+    )
+    found: dict[str, Expectation] = {}
+    sums = np.zeros((len(ends), state.keys.n))
+    for back in range(max(WINDOWS.values())):
+        amounts = decoded(state.keys[measure][(ends - back) % LEVEL_HOURS])
+        amounts[(ends - back)[:, None] < born_hour] = np.nan
+        sums += amounts
+        found |= {name: _seasonal(sums, parts) for name, hours in WINDOWS.items() if hours == back + 1}
+    return found
+
+
+def _seasonal(sums: Floats, parts: tuple[Bools, ...]) -> Expectation:
+    """From the finest part of the samples that holds enough of them."""
+    told = [median_and_spread(sums[part]) for part in parts]
+    enough = [n >= MIN_SAMPLES for _, _, n in told]
+    median = np.select(enough, [median for median, _, _ in told], np.nan)
+    spread = np.select(enough[1:], [spread for _, spread, _ in told[1:]], np.nan)
+    n = np.select(enough[1:], [n for _, _, n in told[1:]], 0)
     return Expectation(median, _shrunk(spread, n, level=_mean(sums)))
 
 
@@ -94,19 +103,12 @@ def _median(samples: Floats, n: Ints) -> Floats:
     return np.where(n > 0, middle, np.nan)
 
 
-def _window_sums(ring: Array, ends: Ints, *, window_h: int, index: Ints) -> Floats:
-    """(len(ends), keys): sums over the windows; NaN as soon as one hour of a window is unknown."""
-    sums = np.zeros((len(ends), len(index)))
-    for back in range(window_h):
-        sums += ring[(ends - back) % LEVEL_HOURS][:, index]
-    return sums
-
-
 def _mean(samples: Floats) -> Floats:
     known = np.isfinite(samples)
     n = known.sum(axis=0)
     total = np.where(known, samples, 0.0).sum(axis=0)
-    return np.divide(total, n, out=np.zeros(len(n)), where=n > 0)
+    mean: Floats = np.divide(total, n, out=np.zeros(len(n)), where=n > 0)
+    return mean
 
 
 def _shrunk(spread: Floats, n: Ints, *, level: Floats) -> Floats:
@@ -116,5 +118,6 @@ def _shrunk(spread: Floats, n: Ints, *, level: Floats) -> Floats:
     return np.maximum(drawn, FLEET_SHARE * typical)
 
 
-def _is_weekend(hours: Ints) -> npt.NDArray[np.bool_]:
-    return (hours // DAY_H + _EPOCH_WEEKDAY) % 7 >= 5
+def _is_weekend(hours: Ints) -> Bools:
+    weekend: Bools = (hours // DAY_H + _EPOCH_WEEKDAY) % 7 >= 5
+    return weekend

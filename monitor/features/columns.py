@@ -14,8 +14,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-SLACK: Final = 8
-"""A table grows by an eighth at least: few copies, little waste."""
+SLACK: Final = 16
+"""A table grows by a sixteenth at least: few copies, little waste."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ class Columns:
 
 def total_by(codes: Array, numbers: Array, n: int) -> Floats:
     """Sum of `numbers` by code in [0, n), as float64: exact for integers below 2**53."""
-    return np.bincount(codes, weights=numbers, minlength=n)
+    return np.bincount(codes, weights=numbers.astype(np.float64, copy=False), minlength=n).astype(
+        np.float64, copy=False
+    )
 
 
 def distinct(numbers: Array) -> list[int]:

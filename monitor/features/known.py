@@ -35,14 +35,14 @@ class Spans:
 
 def spans_of(coverage: pd.DataFrame, *, bucket_s: int) -> Spans:
     """The rows of this bucket size. A known span claims only whole buckets, any other every bucket it touches."""
-    rows = coverage[coverage["bucket_s"].to_numpy() == bucket_s]
-    quality = rows["quality"].to_numpy().astype(np.int64)
-    since, until = epoch_s(rows["since"]), epoch_s(rows["until"])
+    own = np.flatnonzero(coverage["bucket_s"].to_numpy() == bucket_s)
+    quality = coverage["quality"].to_numpy()[own].astype(np.int64)
+    since, until = epoch_s(coverage["since"])[own], epoch_s(coverage["until"])[own]
     is_whole = quality == KNOWN
     first = np.where(is_whole, -(-since // bucket_s), since // bucket_s)
     last = np.where(is_whole, until // bucket_s, -(-until // bucket_s))
-    key = rows["key_no"].to_numpy().astype(np.int64) + 1
-    return Spans(key, rows["dimension"].to_numpy().astype(np.int64), first, last, quality)
+    key = coverage["key_no"].to_numpy()[own].astype(np.int64) + 1
+    return Spans(key, coverage["dimension"].to_numpy()[own].astype(np.int64), first, last, quality)
 
 
 def cells(spans: Spans, *, first: int, last: int) -> Iterator[tuple[int, Spans]]:

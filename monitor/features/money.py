@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from monitor.domain import BUCKET_S, HOUR_S, Dimension
-from monitor.features.columns import Bools, Floats, Ints
+from monitor.features.columns import Bools, Floats, Ints, total_by
 from monitor.features.newness import Newness, same_bucket_joint
 from monitor.features.params import FINE_PER_HOUR
 from monitor.features.scene import Scene
@@ -70,32 +74,29 @@ def onset(scene: Scene, new: Newness, line: Floats) -> Ints:
 
 
 def _hot_hours(scene: Scene, new: Newness, line: Floats) -> list[Bools]:
-    """By hour, the one under way first."""
+    """By hour, the one under way first (the trailing hour stands for it: it has hardly begun at times). Hours before the
+    last two are looked at only for keys that are unusual now."""
     novel = new.by_hour.max(axis=1) >= MIN_NOVEL_NUSD
-    is_model = np.flatnonzero(scene.dimension == int(Dimension.MODEL))
-    at, slots = scene.key_at[is_model], scene.slots[is_model]
-    ring = scene.state.slots["hour_cost"]
-    hot = []
-    for back, is_novel in enumerate(novel):
-        cost = ring[(scene.hour - back) % len(ring)][slots] if back else _running(scene, is_model)
-        hot.append(is_novel | (np.bincount(at, cost, scene.n) > line))
+    hot = [novel[0] | (scene.by_key(scene.cost["1h"], Dimension.MODEL) > line)]
+    hot.append(novel[1] | (_hour_cost(scene, 1, np.ones(scene.n, np.bool_)) > line))
+    is_now = hot[0] | hot[1]
+    hot += [novel[back] | (_hour_cost(scene, back, is_now) > line) for back in range(2, len(novel))]
     return hot
 
 
-def _running(scene: Scene, at: Ints) -> Floats:
-    """Cost of the trailing hour stands for the hour under way, which has hardly begun at times."""
-    return scene.cost["1h"][at]
+def _hour_cost(scene: Scene, back: int, wanted: Bools) -> Floats:
+    """Nano-dollars of a past hour by active key; 0 for keys not wanted."""
+    at = np.flatnonzero((scene.dimension == int(Dimension.MODEL)) & wanted[scene.key_at])
+    ring = scene.state.slots["hour_cost"]
+    return total_by(scene.key_at[at], ring[(scene.hour - back) % len(ring)][scene.slots[at]], scene.n)
 
 
 def _first_bucket(scene: Scene, new: Newness, line: Floats, starts: Ints) -> Ints:
     """The first unusual bucket of the trailing hour, for runs that began within it; elsewhere the start itself."""
     first = scene.bucket - FINE_PER_HOUR + 1
-    is_model = scene.dimension == int(Dimension.MODEL)
-    at = scene.key_at[is_model]
     refined = starts.copy()
     is_open = (starts + HOUR_S > first * BUCKET_S) & scene.is_fine[int(Dimension.MODEL)]
-    for number, row in enumerate(scene.fine_cost):
-        cost = np.bincount(at, row[is_model], scene.n)
+    for number, cost in enumerate(scene.cost_by_bucket):
         is_hot = (new.by_bucket[number].max(axis=0) >= MIN_NOVEL_NUSD / FINE_PER_HOUR) | (cost > line / FINE_PER_HOUR)
         at_bucket = (first + number) * BUCKET_S
         found = is_open & is_hot & (at_bucket >= starts)
@@ -104,15 +105,12 @@ def _first_bucket(scene: Scene, new: Newness, line: Floats, starts: Ints) -> Int
     return refined
 
 
-def _frame(columns: dict[str, Floats | Ints], schema: dict[str, str] | object) -> pd.DataFrame:
-    assert isinstance(schema, dict)
-    made = {
-        name: utc_seconds(columns[name]) if dtype.startswith("datetime") else _cast(columns[name], dtype)
-        for name, dtype in schema.items()
-    }
-    return pd.DataFrame(made)
+def _frame(columns: Mapping[str, npt.NDArray[Any]], schema: Mapping[str, str]) -> pd.DataFrame:
+    """The columns with the dtypes of the schema; dollars are rounded to whole nano-dollars."""
+    return pd.DataFrame({name: _cast(columns[name], dtype) for name, dtype in schema.items()})
 
 
-def _cast(values: Floats | Ints, dtype: str) -> Floats | Ints:
-    whole = np.rint(values) if dtype.startswith("int") else values
-    return np.asarray(whole).astype(dtype)
+def _cast(values: npt.NDArray[Any], dtype: str) -> Any:
+    if dtype.startswith("datetime"):
+        return utc_seconds(values)
+    return (np.rint(values) if dtype.startswith("int") else values).astype(dtype)

@@ -9,6 +9,7 @@ import numpy as np
 from monitor.domain import NUSD, Dimension
 from monitor.features.columns import Floats, total_by
 from monitor.features.known import N_DIMENSIONS
+from monitor.features.params import FINE_PER_HOUR
 from monitor.features.scene import Scene
 from monitor.features.slots import NEVER
 
@@ -32,14 +33,13 @@ def newness_of(scene: Scene) -> Newness:
     code = scene.dimension[at] * scene.n + scene.key_at[at]
     ring = scene.state.slots["hour_cost"]
     rows = ring[(scene.hour - np.arange(1, _HOURS)) % len(ring)][:, scene.slots[at]]
-    older = scene.cost["24h"][at] - rows.sum(
-        axis=0
-    )  # what the day's window holds beyond the whole hours: the running one
-    by_hour = np.stack([total_by(code, weight * cost, n) for cost in [older, *rows]])
-    by_bucket = np.stack([total_by(code, weight * cost, n) for cost in scene.fine_cost[:, at]])
+    running = scene.cost["24h"][at] - rows.sum(axis=0)  # what the day holds beyond its whole hours
+    by_hour = np.stack([total_by(code, weight * cost, n) for cost in [running, *rows]])
+    fine = scene.state.slots["fine_cost"][scene.fine_at][:, scene.slots[at]]
+    by_bucket = np.stack([total_by(code, weight * cost, n) for cost in fine])
     hour = total_by(code, weight * scene.cost["1h"][at], n)
     shape = (N_DIMENSIONS, scene.n)
-    return Newness(hour.reshape(shape), by_hour.reshape(_HOURS, *shape), by_bucket.reshape(-1, *shape))
+    return Newness(hour.reshape(shape), by_hour.reshape(_HOURS, *shape), by_bucket.reshape(FINE_PER_HOUR, *shape))
 
 
 def joint(novel: Floats) -> Floats:

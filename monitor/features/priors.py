@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.features.columns import Floats, Ints, total_by
+from monitor.features.columns import Bools, Floats, Ints, total_by
 from monitor.features.known import N_DIMENSIONS
 from monitor.features.state import FleetState
 
@@ -57,7 +57,7 @@ def _priors(state: FleetState, owner: Ints) -> Priors:
     )
 
 
-def _others_of_owner(owner: Ints, has_habit: Floats) -> Floats:
+def _others_of_owner(owner: Ints, has_habit: Bools) -> Floats:
     """(dimension, key): other keys of the same owner that have habits."""
     group = owner + 1
     n_groups = int(group.max(initial=0)) + 1
@@ -71,4 +71,5 @@ def _owner_prior(owner: Ints, value: Ints, share: Floats, n_others: Floats) -> F
     code = (owner.astype(np.int64) + 1) << 32 | value
     _, at = np.unique(code, return_inverse=True)
     used = total_by(at, share, int(at.max(initial=-1)) + 1)[at] - share
-    return np.divide(used, n_others, out=np.full(len(used), np.nan), where=n_others > 0)
+    mean: Floats = np.divide(used, n_others, out=np.full(len(used), np.nan), where=n_others > 0)
+    return mean

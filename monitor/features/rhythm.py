@@ -35,16 +35,18 @@ def _hour_surprise(scene: Scene) -> Floats:
     near = (0.5 * rhythm[hour - 1] + rhythm[hour] + 0.5 * rhythm[(hour + 1) % DAY_H]) / 2.0
     total = rhythm.sum(axis=0)
     chance = (near + PRIOR_WEIGHT / DAY_H) / (total + PRIOR_WEIGHT)
-    return np.maximum(-np.log(DAY_H * chance), 0.0)
+    surprise: Floats = np.maximum(-np.log(DAY_H * chance), 0.0)
+    return surprise
 
 
 def _silence(scene: Scene) -> Floats:
     """Hours without a request before the last six; the whole known history for a key that never worked before."""
-    ring = scene.state.params.ring_hours
-    slots, newest = scene.state.slots, np.full(scene.n, -1, np.int64)
-    for hour in range(scene.hour - ring + 1, scene.hour - SILENCE_AFTER_H + 1):
-        used = slots["hour_requests"][hour % ring][scene.slots] > 0
-        newest[scene.key_at[used]] = hour
+    requests = scene.state.slots["hour_requests"]
+    newest_of_slot = np.full(requests.shape[1], -1, np.int32)
+    for hour in range(scene.hour - len(requests) + 1, scene.hour - SILENCE_AFTER_H + 1):
+        newest_of_slot[requests[hour % len(requests)] > 0] = hour
+    newest = np.full(scene.n, -1, np.int64)
+    np.maximum.at(newest, scene.key_at, newest_of_slot[scene.slots])
     newest = np.maximum(newest, scene.state.keys["last_active"][scene.index])
     since = scene.hour - SILENCE_AFTER_H - newest
     known = scene.history + scene.state.params.quarantine_h
@@ -53,10 +55,8 @@ def _silence(scene: Scene) -> Floats:
 
 def _burst(scene: Scene) -> Floats:
     """Share of the trailing hour's spend in its hottest ten minutes; NaN on hourly rows or without spend."""
-    is_model = scene.dimension == int(Dimension.MODEL)
-    at = scene.key_at[is_model]
-    by_bucket = np.stack([np.bincount(at, row[is_model], scene.n) for row in scene.fine_cost])
+    by_bucket = scene.cost_by_bucket
     total = by_bucket.sum(axis=0)
     is_fine = scene.is_fine[int(Dimension.MODEL)] & (total > 0)
-    share = np.divide(by_bucket.max(axis=0), total, out=np.full(scene.n, np.nan), where=is_fine)
+    share: Floats = np.divide(by_bucket.max(axis=0), total, out=np.full(scene.n, np.nan), where=is_fine)
     return share

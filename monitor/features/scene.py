@@ -36,7 +36,8 @@ class Scene:
     """The moment `at`. Slot vectors are in canonical order; `key_at` is the row of a slot's key among the active keys.
 
     `bucket`: the last ten-minute bucket that began before `at`; windows end with it. `cost` and the like: by window
-    ("10m", "1h", "6h", "24h") and slot. `fine_cost`: (6, slots), the buckets of the trailing hour, NaN nowhere.
+    ("10m", "1h", "6h", "24h") and slot. `cost_by_bucket`: (6, active keys), the buckets of the trailing hour, oldest first; the rows
+    `fine_at` of the ten-minute ring hold them by slot.
     `is_known`: (dimension, active keys), whether anything is known of the trailing hour; `is_fine`: in ten-minute buckets."""
 
     state: FleetState
@@ -50,7 +51,8 @@ class Scene:
     cost: dict[str, Floats]
     requests: dict[str, Floats]
     tokens: dict[str, Floats]
-    fine_cost: Floats
+    fine_at: Ints
+    cost_by_bucket: Floats
     is_known: Bools
     is_fine: Bools
     counter_10m: Floats
@@ -130,7 +132,8 @@ def scene_of(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Ints 
         cost=look.windows("cost", slots),
         requests=look.windows("requests", slots),
         tokens=look.windows("tokens", slots),
-        fine_cost=state.slots["fine_cost"][look.fine][:, slots].astype(np.float64),
+        fine_at=look.fine,
+        cost_by_bucket=look.cost_by_bucket(index),
         is_known=look.is_known[:, index],
         is_fine=look.is_fine[:, index],
         counter_10m=look.counter("10m")[index],
@@ -180,7 +183,15 @@ class _Look:
         used = slots["hour_requests"].any(axis=0) | (self._fine_requests > 0)
         used &= is_active[slots["key"]]
         order = slots.canonical()
-        return order[used[order]]
+        found: Ints = order[used[order]]
+        return found
+
+    def cost_by_bucket(self, index: Ints) -> Floats:
+        """(6, keys): nano-dollars by ten-minute bucket of the trailing hour, oldest first."""
+        slots = self._state.slots
+        at = np.flatnonzero(slots["dimension"] == _MODEL)
+        key, ring = slots["key"][at], slots["fine_cost"]
+        return np.stack([total_by(key, ring[row][at], self._state.keys.n)[index] for row in self.fine.tolist()])
 
     def windows(self, measure: str, slots: Ints) -> dict[str, Floats]:
         """Sums by window; hours of a day are those before the hour under way, and this one up to the moment."""
@@ -199,7 +210,8 @@ class _Look:
         """Counter spend by key index over "10m", "1h" or "24h"."""
         fine, hours = self._state.keys["counter_fine"], self._state.keys["counter_hour"]
         if window == "10m":
-            return fine[self.fine[-1]].astype(np.float64)
+            newest: Floats = fine[self.fine[-1]].astype(np.float64)
+            return newest
         if window == "1h":
             return _sum(fine, self.fine)
         return _sum(fine, self._head) + _sum(hours, self._older[window])

@@ -14,9 +14,7 @@ NEVER: Final = np.iinfo(np.int32).max
 
 FINE: Final = FINE_HOURS * FINE_PER_HOUR
 MEASURES: Final = ("cost", "requests", "tokens")
-_LIMITS: Final = {
-    name: int(np.iinfo(kind).max) for name, kind in zip(MEASURES, (np.int64, np.int32, np.uint32), strict=True)
-}
+_LIMITS: Final = {"cost": np.iinfo(np.int64).max, "requests": np.iinfo(np.int32).max, "tokens": np.iinfo(np.uint32).max}
 
 
 def _spec(params: HabitParams) -> dict[str, Column]:
@@ -101,7 +99,8 @@ class Slots:
         """Slots that say nothing: never learned, and no cell holds anything."""
         has_cells = self["fine_requests"].any(axis=0) | self["fine_cost"].any(axis=0)
         has_cells |= self["hour_requests"].any(axis=0) | self["hour_cost"].any(axis=0)
-        return (self["first_seen"] == NEVER) & ~has_cells
+        empty: Bools = (self["first_seen"] == NEVER) & ~has_cells
+        return empty
 
     def keep(self, positions: Ints) -> None:
         """Keeps only these slots, in this order."""

@@ -31,6 +31,16 @@ RESCALE: Final = 512
 
 NO_HOUR: Final = -1
 _MODEL: Final = int(Dimension.MODEL)
+_COLUMNS: Final = (
+    "bucket_s",
+    "key_no",
+    "value_no",
+    "dimension",
+    "cost_nusd",
+    "n_requests",
+    "tokens_prompt",
+    "tokens_completion",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,13 +352,17 @@ class FleetState:
 
 
 def _rows_of(usage: pd.DataFrame, *, bucket_s: int) -> _Rows:
-    rows = usage[usage["bucket_s"].to_numpy() == bucket_s]
-    tokens = rows["tokens_prompt"].to_numpy() + rows["tokens_completion"].to_numpy()
-    measures = {"cost": rows["cost_nusd"].to_numpy(), "requests": rows["n_requests"].to_numpy(), "tokens": tokens}
-    return _Rows(
-        rows["key_no"].to_numpy().astype(np.int64) + 1,
-        rows["value_no"].to_numpy().astype(np.int64),
-        rows["dimension"].to_numpy().astype(np.int64),
-        epoch_s(rows["bucket_start"]) // bucket_s,
-        measures,
+    column = {name: usage[name].to_numpy() for name in _COLUMNS}
+    rows = _Rows(
+        column["key_no"].astype(np.int64) + 1,
+        column["value_no"].astype(np.int64),
+        column["dimension"].astype(np.int64),
+        epoch_s(usage["bucket_start"]) // bucket_s,
+        {
+            "cost": column["cost_nusd"],
+            "requests": column["n_requests"],
+            "tokens": column["tokens_prompt"] + column["tokens_completion"],
+        },
     )
+    is_own = column["bucket_s"] == bucket_s
+    return rows if is_own.all() else rows.where(is_own)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from monitor.domain import NUSD, Dimension
-from monitor.features.baseline import Expectation, expectation
+from monitor.features.baseline import WINDOWS, Expectation, expectations
 from monitor.features.columns import Floats, Ints
 from monitor.features.params import FINE_PER_HOUR
 from monitor.features.scene import Scene
 from monitor.features.state import FleetState
 
-WINDOWS: Final = {"1h": 1, "6h": 6, "24h": 24}
 PRIOR_SIGMA: Final = 0.35
 """Spread in ln units that a key's price or size is granted before its own history says otherwise."""
 
@@ -41,14 +40,11 @@ def expected(scene: Scene) -> Expected:
     return Expected({name: Expectation(e.median[scene.index], e.spread[scene.index]) for name, e in every.items()})
 
 
-def _expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Any]:
-    index = np.arange(state.keys.n)
+def _expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Expectation]:
     return {
-        (measure, window): expectation(
-            state, f"level_{measure}", hour, window_h=hours, index=index, born_hour=born_hour
-        )
+        (measure, window): expectation
         for measure in ("cost", "requests")
-        for window, hours in WINDOWS.items()
+        for window, expectation in expectations(state, f"level_{measure}", hour, born_hour=born_hour).items()
     }
 
 

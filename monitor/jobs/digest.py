@@ -64,7 +64,7 @@ async def send_due(app: App) -> bool:
     made = await asyncio.to_thread(message, app.store, app.settings, now)
     await asyncio.to_thread(app.store.outbox.add, (made,), now)
     await asyncio.to_thread(app.store.state.put, "digest", {"at": now.isoformat(), "message_id": made.message_id})
-    log.info("digest_queued", extra={"message": made.message_id})
+    log.info("digest_queued", extra={"message_id": made.message_id})
     return True
 
 

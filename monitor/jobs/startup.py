@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from monitor.errors import ArtifactError
+from monitor.features import NAMES
 from monitor.jobs import act, artifacts, checkpoint, replay, training
 from monitor.jobs.app import App
-from monitor.pipeline import NAMES, Pipeline
+from monitor.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 

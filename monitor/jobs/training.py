@@ -11,11 +11,12 @@ from monitor.detect.artifact import Trained
 from monitor.detect.train import Excluded, stack, train
 from monitor.domain import Incident
 from monitor.errors import ArtifactError
+from monitor.features import NAMES, FleetState, HabitParams
 from monitor.frames import Catalog, FeatureBatch
 from monitor.jobs import artifacts
 from monitor.jobs.progress import Progress
 from monitor.jobs.replay import replay
-from monitor.pipeline import NAMES, Pipeline, held
+from monitor.pipeline import Pipeline, held
 from monitor.store.base import Store
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,6 @@ def train_now(settings: Settings, store: Store, *, now: datetime, seed: int, pro
 
 
 def _train(settings: Settings, store: Store, now: datetime, *, seed: int, progress: Progress | None) -> Trained:
-    from monitor.features import FleetState, HabitParams
-
     since = first_usage(store, now - settings.collect.history, now)
     if since is None or now - since < LEAST_HISTORY:
         raise ArtifactError(f"less than {LEAST_HISTORY.days} days of usage in the store: let the backfill finish first")

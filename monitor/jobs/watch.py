@@ -22,7 +22,7 @@ import pandas as pd
 
 from monitor.collect import counters
 from monitor.collect.base import UsageBatch
-from monitor.domain import BUCKET_S, HOUR_S, Action, Inventory, Notice
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, Inventory, Notice
 from monitor.errors import SourceError
 from monitor.jobs import act, context, facts, troubles
 from monitor.jobs.app import App
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 MINUTE_REACH = timedelta(hours=3)
 """Minute data is served in windows of at most three hours; older gaps are closed by the settle lane."""
+
+BURST_RATIO = 2.0
+"""Counter spend above this many times the usual is looked into at once; looking costs two requests and harms nobody."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class Watch:
         """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
         async with self.lock:
             now = self.app.now()
+            self.app.pipeline.state.advance(now)  # before any usage is taken in
             report = CycleReport(at=now)
             inventory = await self._read_keys(now, report)
             for lane in self.lanes:
@@ -121,9 +125,13 @@ class Watch:
 
     def _bursts(self, deltas: pd.DataFrame, now: datetime) -> npt.NDArray[np.int32]:
         settings = self.app.settings
-        floor_nusd = round(settings.detection.min_usd_per_hour * 1e9)
-        key_nos = counters.bursts(deltas, self.app.pipeline.expected_per_hour_nusd(now), floor_per_hour_nusd=floor_nusd)
-        return key_nos[: settings.collect.drilldown_keys]
+        return counters.bursts(
+            deltas,
+            self.app.pipeline.expected_per_hour_nusd(now),
+            floor_per_hour_nusd=settings.detection.min_usd_per_hour * NUSD,
+            ratio=BURST_RATIO,
+            limit=settings.collect.drilldown_keys,
+        )
 
     async def _drill_down(self, key_nos: npt.NDArray[np.int32], now: datetime, report: CycleReport) -> None:
         """Asks what bursting keys spend their money on; the answer goes where all usage goes."""

@@ -73,8 +73,37 @@ def render(message: Message) -> tuple[str, list[Block], dict[str, Any]]:
 
     `text` is what notifications and screen readers show; `metadata` carries the message_id, by which a message whose delivery
     is in doubt is looked up. Lists that do not fit are cut to the most that does, and end in "and N more"."""
-    text = fit(f"{_symbol(message)} {message.title}: {message.summary}", MAX_TEXT)
-    return text, _blocks_that_fit(message), metadata(message)
+    tidy = _tidied(message)
+    text = fit(f"{_symbol(tidy)} {tidy.title}: {tidy.summary}", MAX_TEXT)
+    return text, _blocks_that_fit(tidy), metadata(message)
+
+
+def _tidied(message: Message) -> Message:
+    """Every text on one line and no longer than it can ever be shown, so that trying several lengths stays cheap."""
+    most = _DETAILS[0]
+
+    def lines(texts: Sequence[str]) -> tuple[str, ...]:
+        shown = [_cut(text, most.line) for text in texts[: most.lines]]
+        return (
+            *shown,
+            *[""] * (len(texts) - len(shown) - 1),
+            *[_cut(text, most.line) for text in texts[len(shown) :][-1:]],
+        )
+
+    return replace(
+        message,
+        title=_cut(message.title, MAX_HEADER),
+        summary=_cut(message.summary, MAX_SECTION),
+        facts=tuple((_cut(label, most.line), _cut(value, most.line)) for label, value in message.facts[: most.facts]),
+        evidence=lines(message.evidence),
+        sections=tuple((_cut(heading, most.line), lines(texts)) for heading, texts in message.sections),
+        undo=_cut(message.undo, 4 * most.line),
+        footer=_cut(message.footer, 4 * most.line),
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    return shorten(one_line(text), limit)
 
 
 def metadata(message: Message) -> dict[str, Any]:
@@ -126,10 +155,10 @@ def _blocks(message: Message, detail: Detail) -> list[Block]:
         blocks += _list(heading, lines, detail)
     if len(message.sections) > detail.sections:
         blocks.append(_section(f"and {len(message.sections) - detail.sections} more sections"))
-    if message.undo:
-        blocks.append(_section(f"*To undo*\n`{fit(message.undo, 4 * detail.line)}`"))
-    if message.footer:
-        blocks.append({"type": "context", "elements": [_text(fit(message.footer, 2 * detail.line))]})
+    if undo := fit(message.undo, 4 * detail.line):
+        blocks.append(_section(f"*To undo*\n`{undo}`"))
+    if footer := fit(message.footer, 2 * detail.line):
+        blocks.append({"type": "context", "elements": [_text(footer)]})
     return blocks
 
 
@@ -156,7 +185,7 @@ def _list(heading: str, lines: Sequence[str], detail: Detail) -> list[Block]:
     """A heading and its lines, in as many sections as they need."""
     if not lines:
         return []
-    bullets = [f"• {fit(line, detail.line)}" for line in and_more(list(lines), detail.lines)]
+    bullets = [f"• {fit(line, detail.line)}" for line in and_more(lines, detail.lines)]
     texts = [f"*{fit(heading, 100)}*"]
     for bullet in bullets:
         if _units(texts[-1]) + _units(bullet) + 1 > MAX_SECTION:

@@ -45,7 +45,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "account_inactive": "install the Slack app again and replace the bot token",
 }
 
-_CODE: Final = re.compile(r"[a-z0-9_.-]{1,64}")
+_CODE: Final = re.compile(r"[a-z_]{1,60}")
+"""What Slack's codes are made of, and a token never is: an answer may hold anything, also our own request."""
 
 
 def of_code(method: str, code: object, *, needed: object = "", has_effect: bool) -> DeliveryError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
-
-from aiolimiter import AsyncLimiter
+from typing import Literal, Protocol
 
 from monitor.domain import Clock
 from monitor.errors import NotFound, RateLimited, SourceError, Unavailable
@@ -15,17 +15,15 @@ from monitor.openrouter.breaker import Circuit, CircuitState, admit, record
 
 LaneName = Literal["keys", "analytics"]
 
-_ANALYTICS_BURST: Final = 4  # the four dimensions of one drill-down start together
-
 
 class CircuitOpen(Unavailable):
     """Nothing was sent. Not repeated: the rest is longer than a call's patience."""
 
 
 class Budget(Protocol):
-    """Hands out the right to send one request; waits while there is none. `aiolimiter.AsyncLimiter` is one."""
+    """Hands out the right to send one request; waits while there is none."""
 
-    async def acquire(self, amount: float = 1) -> None:
+    async def acquire(self) -> None:
         """Returns when a request may be sent."""
         ...
 
@@ -33,17 +31,31 @@ class Budget(Protocol):
 class Unlimited:
     """The budget of calls for which no limit is documented (`/keys`): `concurrency` and 429 answers bound them."""
 
-    async def acquire(self, amount: float = 1) -> None:
+    async def acquire(self) -> None:
         """Returns at once."""
 
 
-def analytics_budget(per_minute: int) -> AsyncLimiter:
-    """At most `per_minute` requests in any 60 s.
+class SlidingBudget:
+    """At most `n` requests in any `span_s` seconds of the injected clock, first come first served.
 
-    A leaky bucket lets its full size through at once and then again as it leaks: twice the rate in the first minute. So
-    the bucket is small and leaks a little slower: burst and leak of 60 s together are the share."""
-    burst = min(_ANALYTICS_BURST, per_minute)
-    return AsyncLimiter(burst, 60.0 * burst / (per_minute - burst + 1))
+    No library: the one at hand (aiolimiter) is a leaky bucket, which lets its full size through at once and again as it
+    leaks, twice the share in the first minute, and it runs on the event loop's own time, so that neither a test nor the
+    demo's faster clock moves it."""
+
+    def __init__(self, n: int, clock: Clock, *, span_s: float = 60.0) -> None:
+        self._span_s, self._clock = span_s, clock
+        self._sent_at: deque[float] = deque(maxlen=n)
+        self._turn = asyncio.Lock()
+
+    async def acquire(self) -> None:
+        """Returns when the request sent `n` requests ago is `span_s` old."""
+        async with self._turn:
+            while len(self._sent_at) == self._sent_at.maxlen:
+                wait_s = self._sent_at[0] + self._span_s - self._clock.monotonic()
+                if wait_s <= 0.0:
+                    break
+                await self._clock.sleep(wait_s)
+            self._sent_at.append(self._clock.monotonic())
 
 
 @dataclass(frozen=True, slots=True)

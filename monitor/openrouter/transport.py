@@ -32,9 +32,9 @@ from monitor.openrouter.lanes import (
     CircuitOpen,
     Lane,
     LaneName,
+    SlidingBudget,
     TransportHealth,
     Unlimited,
-    analytics_budget,
 )
 from monitor.openrouter.retry_after import http_date, retry_after_s
 
@@ -72,7 +72,7 @@ class Transport:
         self._deadline_s = settings.request_timeout.total_seconds()
         self._max_bytes = settings.max_response_mb * 1_000_000
         self._slots = asyncio.Semaphore(settings.concurrency)
-        budgets = budgets if budgets is not None else {"analytics": analytics_budget(settings.analytics_per_minute)}
+        budgets = {"analytics": SlidingBudget(settings.analytics_per_minute, clock)} if budgets is None else budgets
         names: tuple[LaneName, ...] = ("keys", "analytics")
         self._lanes = {name: Lane(name, budgets.get(name, Unlimited()), clock) for name in names}
         self._skews: deque[float] = deque(maxlen=_N_SKEW_SAMPLES)

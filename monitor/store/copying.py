@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from monitor.errors import StoreBusy, StoreCorrupt, StoreError
-from monitor.store.database import BUSY_TIMEOUT, Database, connect, translated
+from monitor.store.database import Database, connect, translated
+
+_PATIENCE: Final = timedelta(seconds=1)
 
 
 def copy_database(database: Database, target: Path) -> None:
@@ -81,18 +86,13 @@ def _fill(source: sqlite3.Connection, partial: Path) -> None:
 
 def _set_aside(target: Path) -> Path:
     """Renames a store with its companions. Leaving WAL mode needs the file for ourselves alone: so nobody else has it."""
-    with translated(target):
-        connection = connect(target, read_only=False, busy_timeout=BUSY_TIMEOUT / 15)
-        try:
+    try:
+        with closing(connect(target, read_only=False, busy_timeout=_PATIENCE)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise StoreBusy(f"{target}: still in use; stop the service first") from error
-            raise
-        except sqlite3.DatabaseError:
-            pass  # damaged beyond reading, which is why it is being replaced
-        finally:
-            connection.close()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreBusy(f"{target}: still in use; stop the service first") from error
+        # Any other error: damaged beyond reading, which is why it is being replaced.
     kept = next(
         name
         for number in range(1, 10_000)

@@ -41,7 +41,8 @@ class SqliteMaintenance:
         with self._database.raw() as connection:
             (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
             for _ in range(-(-n_free // _VACUUM_PAGES)):
-                connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+                # It frees one page a step, and execute() stops after the first: executescript() runs it to the end.
+                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def prune_ledger(self, before: datetime) -> int:

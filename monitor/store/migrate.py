@@ -24,12 +24,14 @@ def prepare(database: Database) -> None:
 
     Raises StoreTooNew, and StoreError if the file is some other program's database."""
     create_file(database.path)
-    with database.raw() as connection:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded only before the first table
-        connection.execute("PRAGMA journal_mode=WAL")
     with database.read() as connection:
-        if _revision(connection, database.path) == REVISIONS[-1]:
-            return
+        found = _revision(connection, database.path)
+    with database.raw() as bare:
+        if found is None:
+            bare.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded only before the first table
+        bare.execute("PRAGMA journal_mode=WAL")  # a restored backup is not in it
+    if found == REVISIONS[-1]:
+        return
     with database.write(is_synced=True) as connection:
         found = _revision(connection, database.path)
         if found == REVISIONS[-1]:

@@ -10,6 +10,7 @@ from monitor.domain import BUCKET_S, HOUR_S
 from monitor.store import coverage as spans
 from monitor.store.database import Database
 from monitor.store.schema import USAGE_TABLES, counters, coverage
+from monitor.store.usage_rows import count_write
 
 _BATCH_ROWS: Final = 50_000
 _COUNTERS_IN_FULL_S: Final = 48 * HOUR_S  # the fast lane needs each sample for hours, people look at days
@@ -42,6 +43,7 @@ def _delete_before(database: Database, moment: sa.Column[int], before: int) -> i
             last = connection.execute(older.offset(_BATCH_ROWS).limit(1)).scalar()
             upto = moment < before if last is None else moment <= last
             n_rows += connection.execute(sa.delete(moment.table).where(upto)).rowcount
+            count_write(connection)
         if last is None:
             return n_rows
 

@@ -57,6 +57,9 @@ def _usage(name: str) -> sa.Table:
 USAGE_TABLES: Final = {BUCKET_S: _usage("usage_fine"), HOUR_S: _usage("usage_hourly")}
 """Usage by bucket size. The dimension is that of `value_no` in `catalog_values`."""
 
+usage_writes: Final = sa.Table("usage_writes", metadata, _key("one", sa.Integer), _int("n_written"), **_STRICT)
+"""One row: how often usage was written or pruned, so that a process knows whether what it remembers of it is current."""
+
 coverage: Final = sa.Table(
     "coverage",
     metadata,

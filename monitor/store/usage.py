@@ -6,6 +6,7 @@ tokens_reasoning, cost_nusd, as its table; the dimension is that of the value.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from monitor.domain import HOUR_S
+from monitor.domain import BUCKET_S, HOUR_S
 from monitor.errors import StoreError
 from monitor.frames import ALL_KEYS, COUNTERS, COVERAGE, USAGE, check, epoch_s, utc_seconds
 from monitor.store import coverage as spans
@@ -23,9 +24,10 @@ from monitor.store.counters import read_counters, write_counters
 from monitor.store.database import Database
 from monitor.store.hourly import hours_of
 from monitor.store.matrices import Matrix, Packing, Upsert, delete_sql, execute_rows, positions
+from monitor.store.recent import Window
 from monitor.store.retention import prune
 from monitor.store.schema import USAGE_TABLES
-from monitor.store.usage_rows import N_COLUMNS, read_rows
+from monitor.store.usage_rows import count_write, read_rows
 
 _UPSERTS: Final = {bucket_s: Upsert.into(table) for bucket_s, table in USAGE_TABLES.items()}
 _DELETES: Final = {bucket_s: delete_sql(table) for bucket_s, table in USAGE_TABLES.items()}
@@ -46,6 +48,9 @@ class SqliteUsage:
     def __init__(self, database: Database, catalog: CatalogTables) -> None:
         self._database = database
         self._catalog = catalog
+        self._writing = threading.Lock()
+        self._recent: Window | None = None
+        self._n_written = -1
 
     def write(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
         """Sets USAGE rows, and removes rows the new COVERAGE says are known to be no more.
@@ -56,16 +61,26 @@ class SqliteUsage:
         rows, sizes = self._rows_of(usage)
         covered = spans.to_matrix(check(coverage, COVERAGE))
         _require_known_sizes(np.concatenate((sizes, covered[:, spans.BUCKET_SIZE])))
-        with self._database.write(is_synced=False) as connection:
-            self._catalog.save(connection)
-            for bucket_s in USAGE_TABLES:
-                self._set(
-                    connection,
-                    rows[sizes == bucket_s],
-                    covered[covered[:, spans.BUCKET_SIZE] == bucket_s],
-                    bucket_s=bucket_s,
-                )
-            spans.write_spans(connection, covered)
+        with self._writing:
+            recent = self._recent
+            with self._database.write(is_synced=False) as connection:
+                self._catalog.save(connection)
+                n_written = count_write(connection)
+                if n_written != self._n_written + 1:
+                    recent = None  # another process wrote, or this one pruned
+                for bucket_s in USAGE_TABLES:
+                    of_size = covered[covered[:, spans.BUCKET_SIZE] == bucket_s]
+                    is_fine = bucket_s == BUCKET_S
+                    window = self._set(
+                        connection,
+                        rows[sizes == bucket_s],
+                        of_size,
+                        bucket_s=bucket_s,
+                        recent=recent if is_fine else None,
+                    )
+                    recent = window if is_fine else recent
+                spans.write_spans(connection, covered)
+            self._recent, self._n_written = recent, n_written
 
     def read(
         self, since: datetime, until: datetime, *, bucket_s: int, key_nos: Collection[int] | None = None
@@ -111,33 +126,39 @@ class SqliteUsage:
         Thins counters older than two days to one sample an hour, and joins old coverage."""
         return prune(self._database, fine_before=floor_s(fine_before), hourly_before=floor_s(hourly_before))
 
-    def _set(self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int) -> None:
-        """Makes the stored rows of one bucket size equal to `rows`, wherever `rows` or known coverage speak of them."""
-        stored = self._stored_around(connection, rows, covered, bucket_s=bucket_s)
+    def _set(
+        self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int, recent: Window | None
+    ) -> Window | None:
+        """Makes the stored rows of one bucket size equal to `rows`, wherever `rows` or known coverage speak of them.
+
+        Returns what is then known of the newest rows."""
+        known = covered[covered[:, spans.QUALITY] == spans.KNOWN]
+        starts = np.concatenate((rows[:, 0], known[:, spans.SINCE]))
+        if not len(starts):
+            return recent
+        since = int(starts.min())
+        until = int(np.concatenate((rows[:, 0] + bucket_s, known[:, spans.UNTIL])).max())
+        keys = None
+        if ALL_KEYS not in known[:, spans.KEY]:
+            keys = np.unique(np.concatenate((rows[:, 1], known[:, spans.KEY])))
+        stored = _stored(connection, since, until, keys, bucket_s=bucket_s, recent=recent)
+        gone, changed = self._differences(stored, rows, covered, bucket_s=bucket_s)
+        execute_rows(connection, _DELETES[bucket_s], gone[:, :3])
+        _UPSERTS[bucket_s].run(connection, changed)
+        window = Window(since, until, stored) if keys is None else recent
+        return None if window is None else window.after(gone, changed, bucket_s=bucket_s).newest(bucket_s=bucket_s)
+
+    def _differences(self, stored: Matrix, rows: Matrix, covered: Matrix, *, bucket_s: int) -> tuple[Matrix, Matrix]:
+        """Stored rows that are to go, and given rows that are not stored as they are."""
         packing = Packing.around(rows, stored, bucket_s=bucket_s)
         rows = _last_of_each(rows, packing)
         packed, stored_packed = packing.pack(rows), packing.pack(stored)
         at, is_stored = positions(stored_packed, packed)
         changed = ~is_stored
         changed[is_stored] = (stored[at[is_stored]] != rows[is_stored]).any(axis=1)
-        _, is_kept = positions(packed, stored_packed)
-        absent = stored[~is_kept]
+        absent = stored[~positions(packed, stored_packed)[1]]
         dimensions = self._catalog.catalog.dimensions().astype(np.int64)[absent[:, 2]]
-        gone = absent[spans.is_covered(absent, dimensions, covered, bucket_s=bucket_s)]
-        execute_rows(connection, _DELETES[bucket_s], gone[:, :3])
-        _UPSERTS[bucket_s].run(connection, rows[changed])
-
-    def _stored_around(self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int) -> Matrix:
-        """The stored rows that a write could touch, and as few others as is cheap."""
-        known = covered[covered[:, spans.QUALITY] == spans.KNOWN]
-        starts = np.concatenate((rows[:, 0], known[:, spans.SINCE]))
-        if not len(starts):
-            return np.empty((0, N_COLUMNS), np.int64)
-        ends = np.concatenate((rows[:, 0] + bucket_s, known[:, spans.UNTIL]))
-        keys = None
-        if ALL_KEYS not in known[:, spans.KEY]:
-            keys = np.unique(np.concatenate((rows[:, 1], known[:, spans.KEY]))).tolist()
-        return read_rows(connection, int(starts.min()), int(ends.max()), bucket_s=bucket_s, key_nos=keys)
+        return absent[spans.is_covered(absent, dimensions, covered, bucket_s=bucket_s)], rows[changed]
 
     def _rows_of(self, usage: pd.DataFrame) -> tuple[Matrix, Matrix]:
         """USAGE as a matrix and the bucket size of each row. Raises StoreError for rows the tables could not hold."""
@@ -178,6 +199,25 @@ def floor_s(moment: datetime) -> int:
 def ceil_s(moment: datetime) -> int:
     """The first whole second at or after it: what starts before it lies before this second."""
     return -int(-moment.timestamp() // 1)
+
+
+def _stored(
+    connection: sa.Connection, since: int, until: int, keys: Matrix | None, *, bucket_s: int, recent: Window | None
+) -> Matrix:
+    """The stored rows of a window and of some or all keys, from memory as far as it reaches."""
+    if recent is None or until <= recent.since or recent.until <= since:
+        return read_rows(connection, since, until, bucket_s=bucket_s, key_nos=None if keys is None else keys.tolist())
+    if keys is not None:
+        if not recent.holds(since, until):
+            return read_rows(connection, since, until, bucket_s=bucket_s, key_nos=keys.tolist())
+        rows = recent.between(since, until)
+        return rows[np.isin(rows[:, 1], keys)]
+    parts = [recent.between(max(since, recent.since), min(until, recent.until))]
+    if since < recent.since:
+        parts.insert(0, read_rows(connection, since, recent.since, bucket_s=bucket_s))
+    if recent.until < until:
+        parts.append(read_rows(connection, recent.until, until, bucket_s=bucket_s))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _require_known_sizes(sizes: Matrix) -> None:

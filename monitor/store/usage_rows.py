@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from monitor.store.matrices import Matrix, fetch, sql
-from monitor.store.schema import USAGE_TABLES
+from monitor.store.schema import USAGE_TABLES, usage_writes
 
 N_COLUMNS: Final = 8
 
@@ -56,3 +57,11 @@ def read_rows(
         return rows[np.isin(rows[:, 1], wanted)]
     rows = fetch(connection, seeks, (first, bucket_s, last, str(wanted.tolist())), N_COLUMNS)
     return rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+
+
+def count_write(connection: sa.Connection) -> int:
+    """Counts a change of the usage tables, in its own transaction; returns how many there were, this one included."""
+    counted = sqlite.insert(usage_writes).values(one=1, n_written=1)
+    more = {"n_written": usage_writes.c.n_written + 1}
+    statement = counted.on_conflict_do_update(index_elements=["one"], set_=more).returning(usage_writes.c.n_written)
+    return int(connection.execute(statement).scalar_one())

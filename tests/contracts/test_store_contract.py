@@ -45,6 +45,7 @@ from monitor.store.base import Delivery, Store
 from monitor.store.sqlite import open_store
 
 Opener = Callable[[Path], Store]
+Rows = list[tuple[int, ...]]
 
 EVER = (moment(0), moment(T0 * 2))
 NO_USAGE, NO_COVERAGE = usage(), coverage()
@@ -268,7 +269,7 @@ spans_of = {
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+def batches(draw: st.DrawFn) -> tuple[Rows, Rows]:
     """A few rows on a small grid, and a few spans aligned to their buckets, overlapping at will."""
     rows, spans = [], []
     for _ in range(draw(st.integers(0, 12))):
@@ -291,7 +292,7 @@ def batches(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[tuple[int, ...
     return rows, spans
 
 
-def quality_of(spans: list[tuple[int, ...]], cell: tuple[int, int, int, int]) -> int | None:
+def quality_of(spans: Rows, cell: tuple[int, int, int, int]) -> int | None:
     """The plain reading of the contract: the last row that speaks of a cell counts; None if none does."""
     start, size, key_no, dimension = cell
     said = [
@@ -304,7 +305,7 @@ def quality_of(spans: list[tuple[int, ...]], cell: tuple[int, int, int, int]) ->
     return said[-1] if said else None
 
 
-def hourly_model(rows: dict[tuple[int, ...], tuple[int, ...]], spans: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+def hourly_model(rows: dict[tuple[int, ...], tuple[int, ...]], spans: Rows) -> Rows:
     own = {row for row in rows.values() if row[1] == HOUR_S}
     cells = {(row[0], row[2], row[3]) for row in own}
     sums: dict[tuple[int, int, int, int], list[int]] = {}
@@ -319,13 +320,19 @@ def hourly_model(rows: dict[tuple[int, ...], tuple[int, ...]], spans: list[tuple
 
 
 @pytest.mark.parametrize("name", STORES)
-@given(written=st.lists(batches(), min_size=1, max_size=5), twice=st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_usage_and_coverage_follow_the_plain_model(name: str, written: list[tuple[list, list]], twice: bool) -> None:
-    with fresh(STORES[name]) as store:
+@given(written=st.lists(st.tuples(batches(), st.integers(0, 1), st.booleans()), min_size=1, max_size=5))
+@settings(max_examples=25, deadline=None)
+def test_usage_and_coverage_follow_the_plain_model(
+    name: str, written: list[tuple[tuple[Rows, Rows], int, bool]]
+) -> None:
+    """Batches are written by either of two openings of the same store, some of them twice."""
+    with tempfile.TemporaryDirectory() as directory:
+        stores = [STORES[name](Path(directory)) for _ in range(2)]
+        for store in stores:
+            fill(store.keys.catalog)
         rows: dict[tuple[int, ...], tuple[int, ...]] = {}
-        spans: list[tuple[int, ...]] = []
-        for new_rows, new_spans in written:
+        spans: Rows = []
+        for (new_rows, new_spans), writer, twice in written:
             rows = {
                 place: row
                 for place, row in rows.items()
@@ -333,7 +340,8 @@ def test_usage_and_coverage_follow_the_plain_model(name: str, written: list[tupl
             } | {row[:5]: row for row in new_rows}
             spans += new_spans
             for _ in range(2 if twice else 1):
-                store.usage.write(usage(*new_rows), coverage(*new_spans))
+                stores[writer].usage.write(usage(*new_rows), coverage(*new_spans))
+        store = stores[0]
         ordered = sorted(rows.values(), key=lambda row: (row[0], row[2], row[4]))
         for size in (BUCKET_S, HOUR_S):
             assert rows_of(store.usage.read(*EVER, bucket_s=size)) == [row for row in ordered if row[1] == size]
@@ -349,6 +357,8 @@ def test_usage_and_coverage_follow_the_plain_model(name: str, written: list[tupl
         assert rows_of(store.usage.read_hourly(*EVER)) == hourly_model(rows, spans)
         one_key = store.usage.read_hourly(*EVER, key_nos=[1])
         assert rows_of(one_key) == [row for row in hourly_model(rows, spans) if row[2] == 1]
+        for store in stores:
+            store.maintenance.close()
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -389,7 +399,7 @@ def an_inventory(*keys: ApiKey, **changes: object) -> Inventory:
 
 @pytest.mark.parametrize("name", STORES)
 @given(inventories=st.lists(st.lists(api_keys, max_size=4, unique_by=lambda key: key.key_hash), max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_key_comes_back_exactly_as_last_seen(name: str, inventories: list[list[ApiKey]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         store = STORES[name](Path(directory))
@@ -481,7 +491,7 @@ findings = st.builds(
 
 @pytest.mark.parametrize("name", STORES)
 @given(found=st.lists(findings, max_size=4, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_findings_come_back_exactly_and_twice_is_once(name: str, found: list[Finding]) -> None:
     with fresh(STORES[name]) as store:
         for _ in range(2):
@@ -680,7 +690,7 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("name", STORES)
 @given(document=st.dictionaries(st.text(max_size=5), json_values, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_state_document_comes_back_exactly(name: str, document: dict[str, object]) -> None:
     with fresh(STORES[name]) as store:
         assert store.state.get("job") is None

@@ -147,6 +147,14 @@ def test_a_storm_of_keys_stays_one_readable_notice():
     assert len(notice.incidents) == 100
 
 
+def test_a_hostile_name_stays_on_its_line():
+    named = [a_key(number, key_name="prod\n999 keys are fine\u202e" + "x" * 500) for number in range(1, 6)]
+    (notice,) = decide(findings(1, 2, 3, 4, 5), a_context(*named), ENFORCE, NOW).notices
+    assert len(notice.detail.splitlines()) == 1 + 5
+    assert "\u202e" not in notice.detail
+    assert max(len(line) for line in notice.detail.splitlines()) < 400
+
+
 def test_a_crowd_that_is_over_is_one_notice():
     context = fleet(5)
     context = after(context, decide(findings(1, 2, 3, 4, 5), context, ENFORCE, NOW))

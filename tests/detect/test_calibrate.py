@@ -169,8 +169,3 @@ def test_all_rows_of_a_key_are_in_one_fold_whatever_other_keys_there_are() -> No
 
     assert few.tolist() == [many[4], many[4], many[9]]
     assert np.bincount(many).min() > 250
-
-
-def test_a_level_beyond_clean_values_has_a_margin_and_a_floor() -> None:
-    assert calibrate.level_beyond([1.0, 3.0], margin=2.0, floor=0.0) == 6.0
-    assert calibrate.level_beyond([], margin=2.0, floor=4.0) == 4.0

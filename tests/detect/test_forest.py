@@ -99,3 +99,13 @@ def test_the_logarithm_keeps_sign_and_order() -> None:
 
     assert (np.diff(squeezed) > 0).all()
     assert np.array_equal(np.sign(squeezed), np.sign(values[0]))
+
+
+def test_scores_are_those_of_scikit_learn_with_the_sign_turned() -> None:
+    rows = _ordinary()
+    detector = _fitted(rows)
+    assert detector.forest_ is not None
+
+    theirs = detector.forest_.score_samples(signed_log(rows[:200]))
+
+    assert detector.score(rows[:200]) == pytest.approx(-theirs, abs=1e-12)

@@ -78,7 +78,7 @@ def test_counts_as_text_or_number_nulls_and_costs_become_integers() -> None:
     ["2026-08-27 17:13:00", "2026-08-27T17:13:00.000Z", "2026-08-27T17:13:00Z", "2026-08-27T19:13:00+02:00"],
 )
 def test_every_form_of_time_is_utc(column: str, text: str) -> None:
-    answer = decode_answer(an_answer(a_row(date__minute="absent", **{column: text})), QUERY)
+    answer = decode_answer(an_answer(a_row(**({"date__minute": "absent"} | {column: text}))), QUERY)
 
     assert answer.bucket_start.tolist() == [int(datetime(2026, 8, 27, 17, 13, tzinfo=UTC).timestamp())]
 

@@ -24,8 +24,8 @@ def upgrade() -> None:
         sa.Column("at_us", sa.Integer, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.UniqueConstraint("action_id", "state"),
-        sqlite_autoincrement=True,
         sqlite_strict=True,
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "catalog_keys",
@@ -47,8 +47,8 @@ def upgrade() -> None:
         sa.Column("key_no", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("usage_nusd", sa.Integer, nullable=False),
         sa.Column("usage_daily_nusd", sa.Integer, nullable=False),
-        sqlite_with_rowid=False,
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "coverage",
@@ -59,8 +59,8 @@ def upgrade() -> None:
         sa.Column("since", sa.Integer, nullable=False),
         sa.Column("quality", sa.Integer, nullable=False),
         sa.Column("as_of", sa.Integer, nullable=False),
-        sqlite_with_rowid=False,
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_index("coverage_by_end", "coverage", ["bucket_s", "dimension", "until"])
     op.create_table(
@@ -132,8 +132,8 @@ def upgrade() -> None:
         sa.Column("tokens_completion", sa.Integer, nullable=False),
         sa.Column("tokens_reasoning", sa.Integer, nullable=False),
         sa.Column("cost_nusd", sa.Integer, nullable=False),
-        sqlite_with_rowid=False,
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "usage_hourly",
@@ -145,7 +145,13 @@ def upgrade() -> None:
         sa.Column("tokens_completion", sa.Integer, nullable=False),
         sa.Column("tokens_reasoning", sa.Integer, nullable=False),
         sa.Column("cost_nusd", sa.Integer, nullable=False),
+        sqlite_strict=True,
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "usage_writes",
+        sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("n_written", sa.Integer, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(

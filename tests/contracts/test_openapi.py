@@ -1,0 +1,171 @@
+"""What we send and what our fake answers is what the published OpenAPI document says."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import openapi_file
+import pytest
+from pydantic import SecretStr
+
+from monitor.collect.account import OpenRouterSource
+from monitor.config import Settings
+from monitor.demo import faults
+from monitor.demo.clock import ManualClock
+from monitor.demo.faults import Fault
+from monitor.demo.server import FakeOpenRouter
+from monitor.demo.world import World
+from monitor.domain import KeySettings
+from monitor.errors import NotFound, Unauthorized
+from monitor.frames import Catalog
+from monitor.openrouter.analytics import AnalyticsApi
+from monitor.openrouter.control import OpenRouterControl
+from monitor.openrouter.keys_api import KeysApi
+from monitor.openrouter.transport import Transport
+
+pytestmark = openapi_file.needs_document()
+
+NOW = datetime(2026, 11, 23, 19, 20, 30, tzinfo=UTC)
+KEY = "sk-or-v1-management-of-the-demo"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def world() -> World:
+    return World.build(seed=3, n_keys=160, founded_at=NOW, history_days=3)
+
+
+@pytest.fixture
+async def api(world: World, clock: ManualClock) -> AsyncIterator[FakeOpenRouter]:
+    async with FakeOpenRouter(world, clock=clock, management_key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+async def transport(api: FakeOpenRouter, clock: ManualClock) -> AsyncIterator[Transport]:
+    settings = Settings(openrouter={"base_url": api.base_url})
+    opened = Transport(None, settings.openrouter, SecretStr(KEY), clock, random.Random(1))
+    yield opened
+    await opened.close()
+
+
+def problems_of(world: World) -> list[str]:
+    """Of all requests so far and their answers."""
+    return [
+        f"{each.method} {each.path} {each.status}: {problem}"
+        for each in world.requests
+        for problem in (
+            *openapi_file.request_problems(each.method, each.path, each.query, each.body),
+            *openapi_file.answer_problems(each.method, each.path, each.status, each.answer),
+        )
+    ]
+
+
+async def test_everything_the_source_asks_is_in_the_document(
+    transport: Transport, world: World, clock: ManualClock
+) -> None:
+    source = OpenRouterSource(transport, Catalog(), Settings(), clock)
+    one, _ = world.twins()
+
+    inventory = await source.inventory(("0" * 64,))
+    await source.recent(NOW - timedelta(minutes=30), NOW)
+    await source.hourly(NOW - timedelta(days=1), NOW - timedelta(hours=2))
+    await source.history(NOW - timedelta(days=2), NOW - timedelta(days=1))
+    await source.drilldown((one.key_hash,), NOW - timedelta(hours=1), NOW)
+    await source.check()
+
+    assert len(inventory.keys) == 160
+    asked = {(each.method, each.path.split("/")[1]) for each in world.requests}
+    assert asked >= {
+        ("GET", "workspaces"),
+        ("GET", "keys"),
+        ("GET", "key"),
+        ("GET", "analytics"),
+        ("POST", "analytics"),
+    }
+    assert problems_of(world) == []
+
+
+async def test_every_other_call_is_in_the_document(transport: Transport, world: World) -> None:
+    key = world.busy("service")[0]
+    control, keys_api = OpenRouterControl(transport), KeysApi(transport)
+
+    await keys_api.own_key()
+    await keys_api.credits()
+    await AnalyticsApi(transport).activity(key.key_hash)
+    await control.set_disabled(key.key_hash, is_disabled=True)
+    await control.put_settings(
+        key.key_hash, KeySettings(is_disabled=False, limit_usd=12.5, limit_reset="weekly", include_byok_in_limit=True)
+    )
+    await control.put_settings(
+        key.key_hash, KeySettings(is_disabled=False, limit_usd=None, limit_reset=None, include_byok_in_limit=False)
+    )
+
+    assert [each.method for each in world.requests].count("PATCH") == 3
+    assert problems_of(world) == []
+
+
+async def test_refusals_are_answers_of_the_document(
+    transport: Transport, api: FakeOpenRouter, world: World, clock: ManualClock
+) -> None:
+    key_hash = world.fleet.keys[0].key_hash
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with pytest.raises(NotFound):
+        await KeysApi(transport).key("0" * 64)
+    settings = Settings(openrouter={"base_url": api.base_url})
+    stranger = Transport(None, settings.openrouter, SecretStr("sk-or-v1-nobody"), clock, random.Random(1))
+    with pytest.raises(Unauthorized):
+        await KeysApi(stranger).own_key()
+    await stranger.close()
+    async with httpx.AsyncClient(base_url=api.base_url, headers=headers) as http:
+        await http.patch(f"/keys/{key_hash}", json={"disabled": "yes"})
+        await http.post("/analytics/query", json={"metrics": []})
+        api.faults += [Fault(faults.status(500)), Fault(faults.rate_limited("2"))]
+        await http.get("/keys")
+        await http.get("/keys")
+        inference = {"Authorization": f"Bearer sk-or-v1-{world.busy('service')[0].key_hash}"}
+        await http.get("/credits", headers=inference)
+
+    assert sorted(each.status for each in world.requests) == [400, 400, 401, 403, 404, 429, 500]
+    for each in world.requests:
+        assert openapi_file.answer_problems(each.method, each.path, each.status, each.answer) == []
+
+
+WRONG_REQUESTS = {
+    "three dimensions": ("POST", "/analytics/query", {}, b'{"metrics": ["x"], "dimensions": ["a", "b", "c"]}'),
+    "no metrics": ("POST", "/analytics/query", {}, b'{"dimensions": ["model"]}'),
+    "unknown field": ("POST", "/analytics/query", {}, b'{"metrics": ["x"], "dimension": ["a"]}'),
+    "a time without zone": (
+        "POST",
+        "/analytics/query",
+        {},
+        b'{"metrics": ["x"], "time_range": {"start": "2026-11-23T10:00:00", "end": "2026-11-23T11:00:00Z"}}',
+    ),
+    "disabled as text": ("PATCH", "/keys/abc", {}, b'{"disabled": "yes"}'),
+    "unknown parameter": ("GET", "/keys", {"page": "2"}, b""),
+    "negative offset": ("GET", "/keys", {"offset": "-1"}, b""),
+    "workspace that is no UUID": ("GET", "/keys", {"workspace_id": "default"}, b""),
+    "unknown operation": ("GET", "/keys/abc/secrets", {}, b""),
+}
+
+
+@pytest.mark.parametrize("request_", WRONG_REQUESTS.values(), ids=WRONG_REQUESTS.keys())
+def test_the_judge_sees_what_is_wrong_with_a_request(request_: tuple) -> None:
+    assert openapi_file.request_problems(*request_)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data": [{"hash": "x"}]}', b'{"keys": []}', b'{"data": [], "total": 1}', b"[]"],
+    ids=["fields missing", "another name", "a field too many", "no object"],
+)
+def test_the_judge_sees_what_is_wrong_with_an_answer(body: bytes) -> None:
+    assert openapi_file.answer_problems("GET", "/keys", 200, body)
+    assert openapi_file.answer_problems("GET", "/keys", 200, b'{"data": []}') == []

@@ -1,0 +1,133 @@
+"""Backups are proven copies, and restoring one is one step that can itself be undone."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from build import NOW, a_finding, an_action
+from store_build import T0, a_row, a_span, coverage, fill, moment, rows_of, usage
+
+from monitor.domain import Plan
+from monitor.errors import StoreBusy, StoreCorrupt, StoreError
+from monitor.store.base import Store
+from monitor.store.sqlite import open_store, restore_backup
+
+
+def a_store(path: Path) -> Store:
+    store = open_store(str(path))
+    fill(store.keys.catalog)
+    store.usage.write(usage(a_row(), a_row(key_no=1)), coverage(a_span()))
+    store.ledger.commit([a_finding()], Plan(NOW, actions=(an_action(),)), ())
+    store.state.put("job", {"at": 1})
+    return store
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_backup_is_one_file_equal_to_the_original(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    store.maintenance.backup(tmp_path / "backups" / "monday.db")
+    store.maintenance.close()
+    assert [file.name for file in (tmp_path / "backups").iterdir()] == ["monday.db"]
+    assert dump(tmp_path / "backups" / "monday.db") == dump(tmp_path / "monitor.db")
+
+
+def test_a_backup_taken_during_writes_is_consistent(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    is_over = threading.Event()
+
+    def keep_writing() -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            store.ledger.commit([a_finding(number)], Plan(NOW, actions=(an_action(number + 100),)), ())
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    for number in range(3):
+        store.maintenance.backup(tmp_path / f"{number}.db")
+    is_over.set()
+    writer.join()
+    for number in range(3):
+        copy = open_store(str(tmp_path / f"{number}.db"))
+        assert len(copy.ledger.actions()) in (
+            len(copy.ledger.findings(moment(0))),
+            len(copy.ledger.findings(moment(0))) + 1,
+        )
+        copy.maintenance.verify()
+        copy.maintenance.close()
+    store.maintenance.close()
+
+
+def test_a_backup_replaces_the_earlier_one_and_never_the_store(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    (tmp_path / "backup.db").write_text("earlier")
+    store.maintenance.backup(tmp_path / "backup.db")
+    store.maintenance.backup(tmp_path / "backup.db")
+    with pytest.raises(StoreError, match="the store itself"):
+        store.maintenance.backup(tmp_path / "monitor.db")
+    store.maintenance.close()
+
+
+def test_restoring_puts_the_backup_in_place_and_keeps_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    store = a_store(path)
+    store.maintenance.backup(tmp_path / "backup.db")
+    store.state.put("job", {"at": 2})
+    store.maintenance.close()
+    kept = restore_backup(tmp_path / "backup.db", path)
+    restored = open_store(str(path))
+    assert restored.state.get("job") == {"at": 1}
+    assert rows_of(restored.usage.read(moment(0), moment(2 * T0), bucket_s=600)) == [a_row(), a_row(key_no=1)]
+    restored.maintenance.close()
+    assert kept is not None
+    replaced = open_store(str(kept), read_only=True)
+    assert replaced.state.get("job") == {"at": 2}
+    replaced.maintenance.close()
+
+
+def test_restoring_waits_for_the_service_to_stop(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    store.maintenance.backup(tmp_path / "backup.db")
+    with pytest.raises(StoreBusy, match="stop the service"):
+        restore_backup(tmp_path / "backup.db", tmp_path / "monitor.db")
+    assert store.state.get("job") == {"at": 1}
+    store.maintenance.close()
+
+
+def test_a_damaged_backup_is_refused_and_the_store_left_alone(tmp_path: Path) -> None:
+    a_store(tmp_path / "monitor.db").maintenance.close()
+    (tmp_path / "backup.db").write_bytes((tmp_path / "monitor.db").read_bytes()[:20_000])
+    with pytest.raises(StoreCorrupt, match=r"backup\.db"):
+        restore_backup(tmp_path / "backup.db", tmp_path / "monitor.db")
+    with pytest.raises(StoreError, match="no such file"):
+        restore_backup(tmp_path / "none.db", tmp_path / "monitor.db")
+    open_store(str(tmp_path / "monitor.db"), read_only=True).maintenance.close()
+
+
+def test_a_damaged_store_is_replaced_by_the_backup(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    store = a_store(path)
+    store.maintenance.backup(tmp_path / "backup.db")
+    store.maintenance.close()
+    path.write_bytes(b"damage" * 5000)
+    kept = restore_backup(tmp_path / "backup.db", path)
+    assert kept is not None and kept.read_bytes().startswith(b"damage")
+    again = open_store(str(path))
+    assert again.state.get("job") == {"at": 1}
+    again.maintenance.close()
+
+
+def test_a_backup_is_restored_where_there_was_no_store(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    store.maintenance.backup(tmp_path / "backup.db")
+    store.maintenance.close()
+    assert restore_backup(tmp_path / "backup.db", tmp_path / "new" / "monitor.db") is None
+    open_store(str(tmp_path / "new" / "monitor.db"), read_only=True).maintenance.close()
