@@ -151,13 +151,12 @@ def new_state(settings: Settings) -> FleetState:
 
 def make_notifier(settings: Settings, clock: Clock) -> Notifier:
     """Slack, or the terminal where Slack is turned off. Raises ConfigError where the token or the channel is missing."""
-    from rich.console import Console
 
     from monitor.notify.slack import SlackNotifier
     from monitor.notify.terminal import TerminalNotifier
 
     if not settings.slack.enabled:
-        return TerminalNotifier(Console())
+        return TerminalNotifier(clock)
     if settings.slack.bot_token is None:
         raise ConfigError(
             "slack.bot_token", "is not set", remedy="set SLACK_BOT_TOKEN or bot_token_file, or slack.enabled = false"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,10 @@ from monitor.errors import NotFound, SourceError
 from monitor.openrouter.wire import KeyPage
 
 Churn = Callable[["FakeListing"], None]
+
+
+_key = functools.cache(a_key)
+_hash = functools.cache(a_hash)
 
 
 @dataclass
@@ -55,14 +60,14 @@ class FakeListing:
             raise self.faults[key_hash]
         for numbers in self.keys.values():
             for number in numbers:
-                if a_hash(number) == key_hash:
-                    return a_key(number)
+                if _hash(number) == key_hash:
+                    return _key(number)
         raise NotFound(f"GET /keys/{key_hash}: 404 Resource not found")
 
     def page(self, numbers: list[int]) -> KeyPage:
         return KeyPage(
-            keys=tuple(a_key(number) for number in numbers if number not in self.unreadable),
-            hashes=tuple(a_hash(number) for number in numbers),
+            keys=tuple(_key(number) for number in numbers if number not in self.unreadable),
+            hashes=tuple(_hash(number) for number in numbers),
             n_rows=len(numbers),
             warnings=tuple(f"row of key {number} is unreadable" for number in numbers if number in self.unreadable),
         )

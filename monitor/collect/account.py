@@ -11,6 +11,7 @@ import pandas as pd
 
 from monitor import frames
 from monitor.collect.activity import REACH, daily_coverage, daily_usage
+from monitor.collect.attribution import NOT_READ
 from monitor.collect.base import UsageBatch
 from monitor.collect.check import check_account
 from monitor.collect.coverage import Span
@@ -267,7 +268,7 @@ class OpenRouterSource:
     def _note(self, name: str, batch: UsageBatch) -> None:
         lane = self._lanes[name]
         lane.last_ok_at, lane.n_requests = self.now(), batch.n_requests
-        failed = [warning for warning in batch.warnings if warning.startswith("not read")]
+        failed = [warning for warning in batch.warnings if warning.startswith(NOT_READ)]
         lane.last_error = failed[0] if failed else ""
         known = batch.coverage[
             (batch.coverage["key_no"] == frames.ALL_KEYS) & (batch.coverage["quality"] == frames.QUALITY_CODES["known"])

@@ -21,6 +21,8 @@ from monitor.openrouter.analytics import FIELDS, KEY_FIELD, AnalyticsAnswer
 
 Ints = npt.NDArray[np.int64]
 
+NOT_READ: Final = "not read: "
+"""How a warning begins that tells of a question worth asking again."""
 NO_NAME: Final = ""
 _UNKNOWN: Final = -1
 _READ_BY_HASH: Final = -2
@@ -30,12 +32,11 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """`usage`: frames.USAGE summed into buckets. `unattributed`: nano-dollars by name that fit no key (one dimension only,
-    as every dimension is a full marginal). `contested`: names with usage older than their only known key, so that a further
-    key of that name must exist. `unresolved`: hashes the source could not filter by, by question: silence there is no zero."""
+    as every dimension is a full marginal). `unresolved`: hashes the source could not filter by, by question: silence there
+    is no zero."""
 
     usage: pd.DataFrame
     unattributed: dict[str, int]
-    contested: frozenset[str]
     unresolved: dict[Ask, frozenset[str]]
     warnings: tuple[str, ...] = ()
 
@@ -49,7 +50,6 @@ class _Parts:
     value_nos: list[Ints] = field(default_factory=list)
     amounts: list[Ints] = field(default_factory=list)  # int64[n, 5], columns as _AMOUNTS
     unattributed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    contested: set[str] = field(default_factory=set)
 
 
 _AMOUNTS: Final = ("n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd")
@@ -63,8 +63,9 @@ def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *
     counted = min((dimension for reply in replies for dimension in reply.ask.dimensions), default=Dimension.MODEL)
     for reply in replies:
         if reply.answer is None:
-            warnings[f"not read: {_where(reply.ask)}: {reply.error}"] = None
-            if len(reply.ask.key_hashes) == 1 and isinstance(reply.error, BadRequest | NotFound):
+            is_refused = isinstance(reply.error, BadRequest | NotFound)
+            warnings[f"{'refused: ' if is_refused else NOT_READ}{_where(reply.ask)}: {reply.error}"] = None
+            if is_refused and len(reply.ask.key_hashes) == 1:
                 unresolved[reply.ask] = frozenset(reply.ask.key_hashes)
             continue
         warnings.update(dict.fromkeys(_remarks(reply)))
@@ -75,7 +76,6 @@ def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *
     return Attribution(
         usage=_summed(parts, catalog, bucket_s=bucket_s),
         unattributed=dict(parts.unattributed),
-        contested=frozenset(parts.contested),
         unresolved=unresolved,
         warnings=tuple(warnings),
     )
@@ -86,7 +86,7 @@ def _take(
 ) -> None:
     ask, answer = reply.ask, reply.answer
     assert answer is not None
-    key_nos = _key_nos(parts, ask, answer, fleet, catalog)
+    key_nos = _key_nos(ask, answer, fleet, catalog)
     if counted in ask.dimensions and (key_nos == _UNKNOWN).any():
         for row in np.flatnonzero(key_nos == _UNKNOWN).tolist():
             parts.unattributed[answer.labels[KEY_FIELD][row] or NO_NAME] += int(answer.cost_nusd[row])
@@ -106,7 +106,7 @@ def _take(
         parts.amounts.append(amounts)
 
 
-def _key_nos(parts: _Parts, ask: Ask, answer: AnalyticsAnswer, fleet: Fleet, catalog: frames.Catalog) -> Ints:
+def _key_nos(ask: Ask, answer: AnalyticsAnswer, fleet: Fleet, catalog: frames.Catalog) -> Ints:
     """The key of each row, or _UNKNOWN, or _READ_BY_HASH where another question brings this name's rows."""
     if len(ask.key_hashes) == 1:
         return np.full(len(answer.bucket_start), catalog.key_no(ask.key_hashes[0]), dtype=np.int64)
@@ -115,23 +115,45 @@ def _key_nos(parts: _Parts, ask: Ask, answer: AnalyticsAnswer, fleet: Fleet, cat
     if ask.key_hashes:
         table = {fleet.keys[key_hash].key_name: catalog.key_no(key_hash) for key_hash in ask.key_hashes}
         return np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
-    elsewhere = {fleet.keys[key_hash].key_name for key_hash in fleet.by_hash}
-    created: dict[str | None, int] = {}
-    for name in set(names):
-        key = fleet.sole.get(name) if name is not None else None
-        if key is not None:
-            table[name] = catalog.key_no(key.key_hash)
-            created[name] = key.created_s
-        elif name in elsewhere:
-            table[name] = _READ_BY_HASH
+    births: dict[str | None, int] = {}
+    for name in {name for name in names if name is not None}:
+        bearers = fleet.bearers(name)
+        if bearers:
+            table[name] = catalog.key_no(bearers[0].key_hash) if name in fleet.sole else _READ_BY_HASH
+            births[name] = min(key.created_s for key in bearers)
     key_nos = np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
-    births = np.fromiter((created.get(name, 0) for name in names), dtype=np.int64, count=len(names))
-    # Usage of a name before its only key existed is some other key's: gone, or not seen yet.
-    is_older = answer.bucket_start + ask.granularity.seconds <= births
-    for row in np.flatnonzero(is_older).tolist():
-        parts.contested.add(names[row] or NO_NAME)
-    key_nos[is_older] = _UNKNOWN
+    born = np.fromiter((births.get(name, 0) for name in names), dtype=np.int64, count=len(names))
+    # Usage of a name before any key we know bore it is some other key's: gone, or not seen yet.
+    key_nos[answer.bucket_start + ask.granularity.seconds <= born] = _UNKNOWN
     return key_nos
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What account-wide answers tell of names: `seen` have rows; `contested` have rows older than their only known key, so
+    that another key of that name must exist; `is_whole` is False where an account-wide answer is missing."""
+
+    seen: frozenset[str]
+    contested: frozenset[str]
+    is_whole: bool
+
+
+def survey(replies: Sequence[Reply], fleet: Fleet, dimensions: Sequence[Dimension]) -> Survey:
+    """Looks through the first round of a reading, in the dimensions that were asked account-wide."""
+    ours = [reply for reply in replies if reply.ask.dimensions[0] in dimensions]
+    answers = [(reply.ask, reply.answer) for reply in ours if reply.answer is not None and not reply.ask.key_hashes]
+    seen: set[str] = set()
+    contested: set[str] = set()
+    for ask, answer in answers:
+        names = answer.labels[KEY_FIELD]
+        here = {name for name in names if name}
+        seen |= here
+        young = {name: fleet.sole[name].created_s for name in here & fleet.sole.keys()}
+        young = {name: created_s for name, created_s in young.items() if created_s > ask.since_s}
+        if young:
+            ends = (answer.bucket_start + ask.granularity.seconds).tolist()
+            contested |= {name for name, end in zip(names, ends, strict=True) if name and end <= young.get(name, 0)}
+    return Survey(frozenset(seen), frozenset(contested), is_whole=len(answers) == len(ours))
 
 
 def _unresolved(ask: Ask, answer: AnalyticsAnswer, fleet: Fleet) -> frozenset[str]:

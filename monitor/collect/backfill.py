@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor import frames
+from monitor.collect.attribution import NOT_READ
 from monitor.collect.base import UsageBatch
 from monitor.domain import HOUR_S, Clock, Dimension
 from monitor.errors import RateLimited, Unavailable
@@ -96,10 +97,8 @@ async def _patiently(source: HistorySource, window: Window, clock: Clock) -> Usa
 
 
 def _has_gap(batch: UsageBatch) -> bool:
-    """Whether a dimension is not known for the account: worth asking again."""
-    coverage = batch.coverage
-    is_all = coverage["key_no"] == frames.ALL_KEYS
-    return bool((is_all & (coverage["quality"] == frames.QUALITY_CODES["unknown"])).any())
+    """Whether a question went unanswered that may be answered later. (A refused hash is refused again.)"""
+    return any(warning.startswith(NOT_READ) for warning in batch.warnings)
 
 
 def _done(covered: pd.DataFrame, first: int, last: int, *, settle_after: timedelta) -> npt.NDArray[np.bool_]:

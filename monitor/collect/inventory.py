@@ -115,7 +115,7 @@ async def _confirm(
     is_suspect = n_missing > SUSPECT_MISSING and n_missing > SUSPECT_SHARE * n_known
     is_foreign = is_empty or (is_suspect and n_missing == n_known)  # as if another account answered
     n_asked = min(n_missing, MAX_CONFIRMS_SUSPECT if is_suspect or is_foreign else MAX_CONFIRMS)
-    first = int(now.timestamp() // 60) % n_missing  # another start each minute: in time each one has its turn
+    first = int(now.timestamp() // 60) * n_asked % n_missing  # others each minute, so that each has its turn
     confirmed = _Confirmed()
     await asyncio.gather(*(_ask(api, missing[(first + no) % n_missing], confirmed) for no in range(n_asked)))
     _raise_refusal(confirmed.errors)

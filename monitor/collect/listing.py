@@ -28,7 +28,7 @@ OVERLAP: Final = 20
 """Rows two neighboring pages share: so many keys may be deleted between two reads without a page read again."""
 
 MAX_WAVE: Final = 8
-MAX_PAGES: Final = 5_000
+MAX_PAGES: Final = 2_000
 MAX_SETBACKS: Final = 20
 MAX_STALE_PAGES: Final = 3
 
@@ -121,9 +121,8 @@ def _take(walk: _Walk, offset: int, page: KeyPage) -> None:
     if offset > 0 and page.n_rows > 0 and page.hashes == walk.first:
         _end_repeated(walk)
         return
-    if page.n_rows == 0 and walk.page_rows == 1:  # a single key: no overlap is possible, nothing follows
-        walk.is_done = True
-    elif offset > 0 and walk.linked.isdisjoint(hashes) and not walk.is_after_gap:
+    is_provable = walk.page_rows > 1 and not walk.is_after_gap  # pages of one row cannot overlap
+    if offset > 0 and walk.linked.isdisjoint(hashes) and is_provable:
         _set_back(walk, offset)
     else:
         is_stale = hashes <= walk.linked

@@ -1,9 +1,10 @@
 """What to ask the analytics API, so that every row that comes back belongs to exactly one key. Pure.
 
 Rows come back by key *name*, and names are not unique. So: one account-wide question covers the names that a single known
-key bears; keys that share a name (or have none, or whose name's rows are older than the key) are asked by hash, in batches
-in which names are distinct. What would not fit an answer is split by time beforehand, and by hash where a single bucket of
-the whole account is too much. Limits: the analytics skills and `openrouter.analytics`.
+key bears; keys that share a name (or have none, or whose name's rows are older than the key) are asked by hash in a second
+round, in batches in which names are distinct, and only where their name has rows at all. What would not fit an answer is
+split by time beforehand, and by hash where a single bucket of the whole account is too much. Limits: the public analytics
+skills, see `openrouter.analytics`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ class Fleet:
     keys: Mapping[str, KnownKey]
     sole: Mapping[str, KnownKey]
     by_hash: tuple[str, ...]
+    by_name: Mapping[str, Sequence[KnownKey]]
+
+    def bearers(self, name: str) -> Sequence[KnownKey]:
+        """The keys of that name; the empty name is nobody's, for no label can be trusted to mean it."""
+        return self.by_name.get(name, ()) if name else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def fleet_of(keys: Iterable[KnownKey], contested: Collection[str] = (), *, since
         name: bearers[0] for name, bearers in by_name.items() if len(bearers) == 1 and name and name not in contested
     }
     by_hash = tuple(key_hash for key_hash, key in by_key_hash.items() if key.key_name not in sole)
-    return Fleet(keys=by_key_hash, sole=sole, by_hash=by_hash)
+    return Fleet(keys=by_key_hash, sole=sole, by_hash=by_hash, by_name=dict(by_name))
 
 
 def batches(fleet: Fleet, key_hashes: Iterable[str], *, size: int) -> list[tuple[str, ...]]:
@@ -119,7 +125,7 @@ def batches(fleet: Fleet, key_hashes: Iterable[str], *, size: int) -> list[tuple
     ]
 
 
-def plan_asks(
+def plan_account(
     fleet: Fleet,
     since_s: int,
     until_s: int,
@@ -128,25 +134,61 @@ def plan_asks(
     dimensions: Sequence[Dimension],
     density: Density,
 ) -> list[Ask]:
-    """All questions for one window over all keys, each predicted to fit one answer. An empty window asks nothing."""
+    """The first round: account-wide questions, each predicted to fit one answer; in dimensions that are too crowded for
+    that (`is_crowded`), every key by hash. An empty window asks nothing."""
+    asks: list[Ask] = []
+    for dimension in dimensions:
+        if is_crowded(fleet, granularity, dimension, density):
+            asks += plan_by_hash(
+                fleet, fleet.keys, since_s, until_s, granularity=granularity, dimensions=[dimension], density=density
+            )
+            continue
+        rows_per_bucket = len(fleet.keys) * density.rows(granularity, dimension)
+        windows = slices(since_s, until_s, granularity=granularity, rows_per_bucket=rows_per_bucket)
+        asks += [Ask(granularity, start, end, (dimension,)) for start, end in windows]
+    return asks
+
+
+def plan_by_hash(
+    fleet: Fleet,
+    key_hashes: Iterable[str],
+    since_s: int,
+    until_s: int,
+    *,
+    granularity: Granularity,
+    dimensions: Sequence[Dimension],
+    density: Density,
+) -> list[Ask]:
+    """The second round: these keys by hash, in batches without two equal names; a key left alone in its batch gets two
+    dimensions a question."""
     asks: list[Ask] = []
     alone: dict[str, list[Dimension]] = defaultdict(list)
+    hashes = list(key_hashes)
     for dimension in dimensions:
         rows_per_cell = density.rows(granularity, dimension)
-        if len(fleet.keys) * rows_per_cell > ROWS_AIM:
-            scopes = batches(fleet, fleet.keys, size=max(1, min(MAX_HASHES, int(ROWS_AIM / rows_per_cell))))
-        else:
-            scopes = [(), *batches(fleet, fleet.by_hash, size=MAX_HASHES)]
-        for scope in scopes:
-            if len(scope) == 1:
-                alone[scope[0]].append(dimension)
+        size = max(1, min(MAX_HASHES, int(ROWS_AIM / rows_per_cell)))
+        for batch in batches(fleet, hashes, size=size):
+            if len(batch) == 1:
+                alone[batch[0]].append(dimension)
                 continue
-            n_keys = len(scope) or len(fleet.keys)
-            for start, end in slices(since_s, until_s, granularity=granularity, rows_per_bucket=n_keys * rows_per_cell):
-                asks.append(Ask(granularity, start, end, (dimension,), scope))
+            rows_per_bucket = len(batch) * rows_per_cell
+            windows = slices(since_s, until_s, granularity=granularity, rows_per_bucket=rows_per_bucket)
+            asks += [Ask(granularity, start, end, (dimension,), batch) for start, end in windows]
     for key_hash, wanted in alone.items():
         asks += plan_one_key(key_hash, since_s, until_s, granularity=granularity, dimensions=wanted)
     return asks
+
+
+def is_crowded(fleet: Fleet, granularity: Granularity, dimension: Dimension, density: Density) -> bool:
+    """Whether one bucket of the whole account is predicted to be more than an answer can hold."""
+    return len(fleet.keys) * density.rows(granularity, dimension) > ROWS_AIM
+
+
+def open_dimensions(
+    fleet: Fleet, granularity: Granularity, dimensions: Sequence[Dimension], density: Density
+) -> list[Dimension]:
+    """The dimensions that `plan_account` asks account-wide: only there is a second round by hash to be asked."""
+    return [dimension for dimension in dimensions if not is_crowded(fleet, granularity, dimension, density)]
 
 
 def plan_one_key(

@@ -9,10 +9,20 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from monitor import frames
-from monitor.collect.attribution import Attribution, attribute
+from monitor.collect.attribution import Attribution, Survey, attribute, survey
 from monitor.collect.base import UsageBatch
 from monitor.collect.coverage import Span, coverage_of, coverage_of_keys
-from monitor.collect.plan import Ask, Density, Fleet, KnownKey, fleet_of, plan_asks, plan_one_key
+from monitor.collect.plan import (
+    Ask,
+    Density,
+    Fleet,
+    KnownKey,
+    fleet_of,
+    open_dimensions,
+    plan_account,
+    plan_by_hash,
+    plan_one_key,
+)
 from monitor.collect.usage import Fetched, Reply, fetch
 from monitor.domain import Dimension
 from monitor.openrouter.analytics import AnalyticsApi, Granularity
@@ -42,30 +52,29 @@ class Reader:
     async def all_keys(
         self, keys: Iterable[KnownKey], span: Span, granularity: Granularity, *, contested: Collection[str]
     ) -> Reading:
-        """Usage of every key in `span`. Raises the first error only where every question failed (or Unauthorized).
-
-        A name found to be contested on the way is asked by hash before this returns."""
+        """Usage of every key in `span`, in two rounds: the account by name, then by hash the keys that share a name with rows
+        (or turn out to). Raises the first error only where the whole first round failed, and Unauthorized."""
         keys = list(keys)
         fleet = fleet_of(keys, contested, since_s=span.since_s)
-        asks = plan_asks(
-            fleet, span.since_s, span.until_s, granularity=granularity, dimensions=DIMENSIONS, density=self.density
+        window = span.since_s, span.until_s
+        asks = plan_account(fleet, *window, granularity=granularity, dimensions=DIMENSIONS, density=self.density)
+        dimensions = open_dimensions(fleet, granularity, DIMENSIONS, self.density)
+        first = await self._fetch(asks, fleet)
+        found = survey(first.replies, fleet, dimensions)
+        contested = frozenset(contested) | found.contested
+        fleet = fleet_of(keys, contested, since_s=span.since_s)
+        hashes = [key_hash for key_hash in fleet.by_hash if _is_wanted(fleet.keys[key_hash].key_name, found)]
+        asks = plan_by_hash(
+            fleet, hashes, *window, granularity=granularity, dimensions=dimensions, density=self.density
         )
-        fetched = await self._fetch(asks, fleet)
-        self._learn(fetched.replies, fleet, span, granularity)
-        found = attribute(fetched.replies, fleet, self.catalog, bucket_s=span.bucket_s)
-        if found.contested:
-            contested = frozenset(contested) | found.contested
-            fleet = fleet_of(keys, contested, since_s=span.since_s)
-            more = await self._fetch(_asks_for(found.contested, fleet, span, granularity), fleet)
-            fetched = Fetched(fetched.replies + more.replies, fetched.n_requests + more.n_requests)
-            # Rows older than the key are counted as unattributed before the name is asked by hash, not after.
-            unattributed = found.unattributed
-            found = attribute(fetched.replies, fleet, self.catalog, bucket_s=span.bucket_s)
-            found.unattributed.update({name: unattributed[name] for name in contested if name in unattributed})
+        self._learn(first.replies, fleet, span, granularity)
+        second = await self._fetch(asks, fleet, is_needed=False)
+        fetched = Fetched(first.replies + second.replies, first.n_requests + second.n_requests)
+        placed = attribute(fetched.replies, fleet, self.catalog, bucket_s=span.bucket_s)
         coverage = coverage_of(
-            fetched.replies, span, unresolved=found.unresolved, catalog=self.catalog, dimensions=DIMENSIONS
+            fetched.replies, span, unresolved=placed.unresolved, catalog=self.catalog, dimensions=DIMENSIONS
         )
-        return _reading(fetched, found, coverage=coverage, contested=frozenset(contested))
+        return _reading(fetched, placed, coverage=coverage, contested=contested)
 
     async def keys(self, key_hashes: Collection[str], span: Span) -> Reading:
         """Ten-minute usage of single keys, asked by hash in minutes. Raises as `all_keys` does."""
@@ -82,10 +91,11 @@ class Reader:
         )
         return _reading(fetched, found, coverage=coverage, contested=frozenset())
 
-    async def _fetch(self, asks: list[Ask], fleet: Fleet) -> Fetched:
+    async def _fetch(self, asks: list[Ask], fleet: Fleet, *, is_needed: bool = True) -> Fetched:
+        """Raises the first error where every question failed; without `is_needed` only Unauthorized."""
         fetched = await fetch(self.api, asks, fleet, concurrency=self.concurrency, now=self.now)
         errors = [reply.error for reply in fetched.replies if reply.error is not None]
-        if errors and len(errors) == len(fetched.replies):
+        if is_needed and errors and len(errors) == len(fetched.replies):
             raise errors[0]
         return fetched
 
@@ -99,13 +109,9 @@ class Reader:
                 self.density.learn(granularity, dimension, n_rows=n_rows, n_cells=n_cells)
 
 
-def _asks_for(names: Collection[str], fleet: Fleet, span: Span, granularity: Granularity) -> list[Ask]:
-    """Questions by hash for the keys of names that turned out to be contested."""
-    hashes = [key_hash for key_hash in fleet.by_hash if fleet.keys[key_hash].key_name in names]
-    asks: list[Ask] = []
-    for key_hash in hashes:
-        asks += plan_one_key(key_hash, span.since_s, span.until_s, granularity=granularity, dimensions=DIMENSIONS)
-    return asks
+def _is_wanted(name: str, found: Survey) -> bool:
+    """A shared name without a row in a whole account-wide answer is silent: its keys need no question of their own."""
+    return not name or not found.is_whole or name in found.seen
 
 
 def _reading(fetched: Fetched, found: Attribution, *, coverage: pd.DataFrame, contested: frozenset[str]) -> Reading:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from monitor.collect.plan import SHARE_FOR_SWEEPS, Density, Fleet, plan_asks
+from monitor.collect.plan import SHARE_FOR_SWEEPS, Density, Fleet, open_dimensions, plan_account, plan_by_hash
 from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.openrouter.analytics import Granularity
 
@@ -40,7 +40,7 @@ def choose_sweep(
         if fits or (granularity, lookback, every) == choices[-1]:
             break
     words = (
-        f"{n_requests} requests every {_text(every)} read {'ten-minute' if granularity is Granularity.MINUTE else 'hourly'} "
+        f"at most {n_requests} requests every {_text(every)} read {'ten-minute' if granularity is Granularity.MINUTE else 'hourly'} "
         f"usage of the last {_text(lookback)} for {len(fleet.keys)} keys ({len(fleet.by_hash)} of them asked by hash) by "
         f"model, provider, country and app; {allowed_per_minute:g} of {per_minute} requests a minute are planned for this"
     )
@@ -69,15 +69,13 @@ def _choices(*, overlap: timedelta, usage_every: timedelta) -> Iterator[tuple[Gr
 
 
 def _count(fleet: Fleet, density: Density, *, granularity: Granularity, lookback: timedelta) -> int:
-    asks = plan_asks(
-        fleet,
-        0,
-        int(lookback.total_seconds()),
-        granularity=granularity,
-        dimensions=tuple(Dimension),
-        density=density,
+    window, dimensions = (0, int(lookback.total_seconds())), tuple(Dimension)
+    first = plan_account(fleet, *window, granularity=granularity, dimensions=dimensions, density=density)
+    still_open = open_dimensions(fleet, granularity, dimensions, density)
+    second = plan_by_hash(
+        fleet, fleet.by_hash, *window, granularity=granularity, dimensions=still_open, density=density
     )
-    return len(asks)
+    return len(first) + len(second)
 
 
 def _text(span: timedelta) -> str:

@@ -34,15 +34,15 @@ class Archetype:
 
 
 ARCHETYPES: Final[tuple[Archetype, ...]] = (
-    Archetype("service", 0.22, ("api-prod", "chat-backend", "search-prod", "moderation"), (1, 2), (1, 1), (0.5, 400),
+    Archetype("service", 0.22, ("api-prod", "chat-backend", "search-prod", "moderation"), (1, 2), (1, 1), (0.05, 400),
               (400, 4000), (80, 600), 0.25, "product"),
-    Archetype("product", 0.20, ("app-main", "assistant", "chat-service", "support-bot"), (2, 5), (2, 5), (0.3, 200),
+    Archetype("product", 0.20, ("app-main", "assistant", "chat-service", "support-bot"), (2, 5), (2, 5), (0.04, 150),
               (600, 6000), (150, 800), 0.35, "product"),
-    Archetype("developer", 0.26, ("dev", "cline", "agent", "my-key"), (3, 8), (1, 2), (0.1, 40),
+    Archetype("developer", 0.26, ("dev", "cline", "agent", "my-key"), (3, 8), (1, 2), (0.02, 40),
               (4000, 40000), (200, 1500), 0.8, "tool"),
-    Archetype("batch", 0.10, ("batch", "nightly-eval", "embeddings-etl"), (1, 2), (1, 1), (0.2, 150),
+    Archetype("batch", 0.10, ("batch", "nightly-eval", "embeddings-etl"), (1, 2), (1, 1), (0.04, 100),
               (800, 8000), (100, 1200), 0.4, "product"),
-    Archetype("personal", 0.12, ("side-project", "test", "playground"), (1, 3), (1, 1), (0.005, 0.4),
+    Archetype("personal", 0.12, ("side-project", "test", "playground"), (1, 3), (1, 1), (0.002, 0.4),
               (200, 3000), (80, 800), 1.2, "tool"),
     Archetype("idle", 0.10, ("old-prod", "spare", "trial"), (1, 2), (1, 1), (0.001, 0.01),
               (200, 2000), (80, 400), 1.5, "tool"),

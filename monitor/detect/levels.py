@@ -1,9 +1,9 @@
 """The levels of a trained detector, and what a flagged row deserves: which rung, which severity.
 
 Two budgets, found from clean history when the detector is trained. Alarms may be wrong a few times a week (`alpha`). Taking
-a key out of service may practically never be wrong, so it asks for two signs at once: a score beyond that of every clean
-row of the history (`alpha_disable`), and many dollars that are new in model *and* in country or app in the same ten minutes
-(`joint_nusd_per_hour`). Each sign alone was shown by some healthy key; docs/adr/0004 has the measurements.
+a key out of service may practically never be wrong, so it asks for two signs at once: a p-value well below alpha, and more
+dollars that are new in model *and* in country or app in the same ten minutes than clean history ever showed
+(`joint_nusd_per_hour`). docs/adr/0004 has the measurements.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ CRITICAL_AT_RISK_NUSD: Final = 50 * NUSD
 WARNING_AT_RISK_NUSD: Final = 5 * NUSD
 """Dollars a key may still lose until people look, from which an alarm is critical or a warning."""
 
-DISABLE_FACTOR: Final = 0.1
-"""Disabling asks for a p-value below this share of alpha, beside the joint dollars."""
+DISABLE_FACTOR: Final = 0.3
+"""Disabling asks for a p-value below this share of alpha. Much less would hang on the one most extreme clean key."""
 
-JOINT_MARGIN: Final = 1.5
+JOINT_MARGIN: Final = 1.25
 """Joint dollars an hour for disabling, over the most that clean keys showed (see `joint_level`)."""
 
-OUTLIER_SHARE: Final = 0.005
-"""Share of keys whose joint dollars are set aside: one theft nobody noticed must not make all later ones look small."""
+OUTLIER_SHARE: Final = 0.001
+"""Share of keys whose joint dollars are set aside: in a fleet of thousands the very largest says nothing about the rest,
+and one theft nobody noticed must not make all later ones look small."""
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -42,11 +43,6 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     joint_nusd_per_hour: float
 
 
-def disable_alpha(alpha: float, *, n_clean: int) -> float:
-    """Stricter than a tenth of alpha, and than any of `n_clean` clean rows: their smallest p-value is 2 / (n + 1)."""
-    return min(alpha * DISABLE_FACTOR, 1.0 / (n_clean + 1))
-
-
 def joint_level(joint_nusd: Ints, key_no: Ints) -> float:
     """Joint dollars an hour no clean key came near: a margin over the largest, the few most extreme keys set aside."""
     if len(joint_nusd) == 0:
@@ -54,7 +50,7 @@ def joint_level(joint_nusd: Ints, key_no: Ints) -> float:
     keys, inverse = np.unique(key_no, return_inverse=True)
     most = np.zeros(len(keys), dtype=np.int64)
     np.maximum.at(most, inverse, joint_nusd)
-    n_aside = min(int(np.ceil(OUTLIER_SHARE * len(keys) - 0.5)), len(keys) - 1)
+    n_aside = int(OUTLIER_SHARE * len(keys))
     return JOINT_MARGIN * float(np.sort(most)[-1 - n_aside])
 
 

@@ -21,7 +21,7 @@ from monitor.config import Settings
 from monitor.detect import calibrate, findings
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.forest import Forest
-from monitor.detect.levels import Levels, disable_alpha, joint_level
+from monitor.detect.levels import DISABLE_FACTOR, Levels, joint_level
 from monitor.domain import NUSD
 from monitor.errors import ArtifactError
 from monitor.frames import FeatureBatch
@@ -144,7 +144,7 @@ def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:
     grown = clean.history_hours >= grace_hours
     return Levels(
         alpha=alpha,
-        alpha_disable=disable_alpha(alpha, n_clean=int(grown.sum())),
+        alpha_disable=alpha * DISABLE_FACTOR,
         joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
     )
 

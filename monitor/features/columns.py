@@ -76,7 +76,7 @@ class Columns:
             lengths.add(array.shape[-1])
         if len(lengths) != 1:
             raise ValueError("columns differ in length")
-        self._arrays = {name: np.array(arrays[name]) for name in self._spec}
+        self._arrays = dict(arrays)
         self.n = lengths.pop()
 
     @property

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
 from monitor.jobs.app import App, SourceClock
 from monitor.notify import message, routing
@@ -21,7 +23,15 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     Raises StoreError."""
     done = []
     for action in actions:
-        finished = await executor.carry_out(action, app.responders[action.verb], clock=SourceClock(app))
+        if action.requested_by == AUTOMATIC and app.kill_switch.exists():  # thrown since the intent was written
+            finished = replace(
+                action,
+                state=ActionState.EXPIRED,
+                finished_at=app.now(),
+                detail="the kill switch is on; nothing was touched",
+            )
+        else:
+            finished = await executor.carry_out(action, app.responders[action.verb], clock=SourceClock(app))
         await _finish(app, finished)
         done.append(finished)
     return tuple(done)

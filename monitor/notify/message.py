@@ -265,20 +265,26 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
 
 
 def _facts(incident: Incident, about: About) -> Facts:
-    rarity = "" if incident.p_value is None else f", rarity {incident.p_value:.1g}"
     return (
         *_identity(about, incident.key_hash),
         ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
         ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
         ("Now", f"{money(incident.per_hour_nusd)}/h ({_usual(incident)})"),
         ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
-        ("Found by", f"{', '.join(incident.detectors) or 'a person'}{rarity}"),
+        ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
     )
 
 
 def _severity_why(incident: Incident) -> str:
-    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "enough to tell you")
-    return f"{money(incident.at_risk_nusd)} at risk, evidence {evidence}"
+    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
+    return f"by the dollars at risk; the evidence is {evidence}"
+
+
+def _rarity(incident: Incident) -> str:
+    """The p-value as people say it."""
+    if incident.p_value is None or not 0 < incident.p_value <= 0.1:
+        return ""
+    return f" (as unusual as once in {float(f'{1 / incident.p_value:.1g}'):,.0f})"
 
 
 def _identity(about: About, key_hash: str) -> Facts:

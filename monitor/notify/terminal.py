@@ -96,8 +96,11 @@ class TerminalNotifier:
 
     async def send(self, message: Message, *, thread: Receipt | None = None) -> Receipt:
         """Prints it. Raises DeliveryError if the console is gone."""
-        try:
+        with self._console.capture() as captured:  # printing itself would exit the process on a broken pipe
             show(message, self._console)
+        try:
+            self._console.file.write(captured.get())
+            self._console.file.flush()
         except OSError as error:
             raise DeliveryError("the terminal cannot be written to", permanent=False) from error
         receipt = Receipt(thread.channel if thread else message.channel, f"{self._clock.now().timestamp():.6f}")

@@ -48,29 +48,18 @@ class SqliteKeys:
         `workspace_id` or `expires_at` goes into the history, also that a key `vanished` or came back.
 
         Keys neither listed nor among `vanished` stay as they were: silence is no deletion."""
-        numbers = {key.key_hash: self.catalog.key_no(key.key_hash) for key in inventory.keys}
-        with self._copying, self._database.write(is_synced=True) as connection:
-            self._catalog.save(connection)
-            n_recorded, before = self._current(connection)
-            now = _snapshot(inventory, before)
-            changed = {key_hash: seen for key_hash, seen in now.items() if before.get(key_hash) != seen}
-            numbers |= {key_hash: self.catalog.key_no(key_hash) for key_hash in changed}
-            changes = [
-                (numbers[key_hash], to_us(inventory.taken_at), *change)
-                for key_hash, seen in changed.items()
-                if key_hash in before
-                for change in _changes(before[key_hash], seen)
-            ]
-            if changed:
-                connection.exec_driver_sql(
-                    _UPSERT_KEY, [_row(numbers[seen[0].key_hash], seen) for seen in changed.values()]
-                )
-            if changes:
-                connection.exec_driver_sql(_INSERT_CHANGE, changes)
-            _record_workspaces(connection, inventory)
-            counted = {"one": 1, "n_recorded": n_recorded + 1, "taken_at_us": to_us(inventory.taken_at)}
-            insert = sqlite.insert(inventories).values(counted)
-            connection.execute(insert.on_conflict_do_update(index_elements=["one"], set_=counted))
+        for key in inventory.keys:
+            self.catalog.key_no(key.key_hash)
+        with self._copying:
+            with self._database.write(is_synced=True) as connection:
+                self._catalog.save(connection)
+                n_recorded, before = self._current(connection)
+                now = _snapshot(inventory, before)
+                changed = {key_hash: seen for key_hash, seen in now.items() if before.get(key_hash) != seen}
+                self._write(connection, before, changed, inventory.taken_at)
+                _record_workspaces(connection, inventory)
+                _count(connection, n_recorded + 1, inventory.taken_at)
+            self._copy, self._copy_of = self._merged(before, changed), n_recorded + 1
 
     def keys(self, *, include_vanished: bool = False) -> tuple[ApiKey, ...]:
         """The keys as last seen, in order of key_no."""
@@ -99,6 +88,29 @@ class SqliteKeys:
                 KeyChange(key_hash, from_us(row.seen_at_us), row.field, row.before, row.after)
                 for row in connection.execute(statement)
             )
+
+    def _write(
+        self, connection: sa.Connection, before: Mapping[str, _Seen], changed: Mapping[str, _Seen], at: datetime
+    ) -> None:
+        """Sets the rows of changed keys and adds to the history what people would want to know of it."""
+        rows = [_row(self.catalog.key_no(key_hash), seen) for key_hash, seen in changed.items()]
+        changes = [
+            (self.catalog.key_no(key_hash), to_us(at), *change)
+            for key_hash, seen in changed.items()
+            if key_hash in before
+            for change in _changes(before[key_hash], seen)
+        ]
+        if rows:
+            connection.exec_driver_sql(_UPSERT_KEY, rows)
+        if changes:
+            connection.exec_driver_sql(_INSERT_CHANGE, changes)
+
+    def _merged(self, before: Mapping[str, _Seen], changed: Mapping[str, _Seen]) -> dict[str, _Seen]:
+        """The table after the change, in order of key_no."""
+        merged = {**before, **changed}
+        if len(merged) == len(before):
+            return merged
+        return {key_hash: merged[key_hash] for key_hash in sorted(merged, key=self.catalog.key_no)}
 
     def _current(self, connection: sa.Connection) -> tuple[int, dict[str, _Seen]]:
         """How many inventories were recorded, and the keys as the last one left them, in order of key_no."""
@@ -193,3 +205,9 @@ def _record_workspaces(connection: sa.Connection, inventory: Inventory) -> None:
     rows = [(workspace.workspace_id, workspace.name) for workspace in inventory.workspaces]
     if rows:
         connection.exec_driver_sql(upsert_sql(workspaces), rows)
+
+
+def _count(connection: sa.Connection, n_recorded: int, taken_at: datetime) -> None:
+    counted = {"one": 1, "n_recorded": n_recorded, "taken_at_us": to_us(taken_at)}
+    insert = sqlite.insert(inventories).values(counted)
+    connection.execute(insert.on_conflict_do_update(index_elements=["one"], set_=counted))

@@ -13,7 +13,7 @@ from monitor.store.schema import USAGE_TABLES, counters, coverage
 from monitor.store.usage_rows import count_write
 
 _BATCH_ROWS: Final = 50_000
-_COUNTERS_IN_FULL_S: Final = 48 * HOUR_S  # the fast lane needs each sample for hours, people look at days
+_COUNTERS_IN_FULL_S: Final = 26 * HOUR_S  # the longest trailing window is a day
 _COVERAGE_APART_S: Final = 48 * HOUR_S  # past all re-reading: when it was read no longer matters
 
 
@@ -49,7 +49,7 @@ def _delete_before(database: Database, moment: sa.Column[int], before: int) -> i
 
 
 def _thin_counters(database: Database) -> int:
-    """Keeps the first sample of each hour older than two days before the newest one."""
+    """Keeps the first sample of each hour more than 26 hours before the newest one."""
     moment = counters.c.sampled_at
     n_rows = 0
     after = -1

@@ -123,7 +123,7 @@ class SqliteUsage:
     def prune(self, *, fine_before: datetime, hourly_before: datetime) -> int:
         """Deletes usage, counters and coverage older than that, in short transactions; returns rows deleted.
 
-        Thins counters older than two days to one sample an hour, and joins old coverage."""
+        Thins counters older than 26 hours to one sample an hour, and joins old coverage."""
         return prune(self._database, fine_before=floor_s(fine_before), hourly_before=floor_s(hourly_before))
 
     def _set(

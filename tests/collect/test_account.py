@@ -97,6 +97,27 @@ async def test_of_two_keys_with_one_name_only_the_abused_hash_gets_the_rows() ->
     assert quality(batch, NOW - HALF_HOUR, key_no=catalog.key_no(A)) == "known"
 
 
+async def test_shared_names_without_rows_cost_no_question() -> None:
+    account = FakeAccount({A: "prod", B: "prod", C: "other"}, spread(3, until=NOW, span=HALF_HOUR, key_hash=C))
+    catalog = Catalog()
+
+    batch = await a_source(account, catalog).recent(NOW - HALF_HOUR, NOW)
+
+    assert batch.n_requests == 4
+    assert quality(batch, NOW - HALF_HOUR, key_no=catalog.key_no(A)) == "known"
+
+
+async def test_a_failed_account_wide_question_proves_no_name_silent() -> None:
+    account = FakeAccount({A: "prod", B: "prod"})
+    account.fails = lambda body: None if body.get("filters") or "app" in body["dimensions"] else Unavailable("slow")
+    catalog = Catalog()
+
+    batch = await a_source(account, catalog).recent(NOW - HALF_HOUR, NOW)
+
+    assert quality(batch, NOW - HALF_HOUR, key_no=catalog.key_no(A)) == "known"
+    assert quality(batch, NOW - HALF_HOUR) == "unknown"
+
+
 async def test_keys_without_a_name_are_told_apart() -> None:
     requests = spread(4, until=NOW, span=HALF_HOUR, key_hash=A) + spread(6, until=NOW, span=HALF_HOUR, key_hash=B)
     account = FakeAccount({A: "", B: ""}, requests)
@@ -410,7 +431,8 @@ async def test_a_drilldown_takes_two_questions_a_key_and_names_only_that_key() -
 
 async def test_a_key_analytics_cannot_serve_falls_back_to_days_of_model_and_provider() -> None:
     day = timedelta(days=1)
-    requests = [Request(NOW - 2 * day, B, cost_nusd=4), Request(NOW - 2 * day, B, cost_nusd=5), Request(NOW, B)]
+    requests = [Request(NOW - 2 * day, B, cost_nusd=4), Request(NOW - 2 * day, B, cost_nusd=5)]
+    requests.append(Request(NOW - timedelta(hours=3), B, cost_nusd=6))  # today: in no daily row
     account = FakeAccount({A: "prod", B: "prod"}, requests, unresolvable={B})
     catalog = Catalog()
     source = a_source(account, catalog)
@@ -441,7 +463,7 @@ async def test_a_refused_long_filter_is_asked_in_halves() -> None:
 
 
 async def test_a_refused_hash_is_unknown_and_served_by_activity() -> None:
-    account = FakeAccount({A: "prod", B: "prod"})
+    account = FakeAccount({A: "prod", B: "prod"}, [Request(NOW - timedelta(hours=2), B)])
     account.fails = lambda body: BadRequest("no such key") if B in str(body.get("filters")) else None
     catalog = Catalog()
 
@@ -479,7 +501,7 @@ async def test_health_says_what_the_planner_chose_and_how_fresh_each_lane_is() -
 
 async def test_a_fleet_too_large_for_the_budget_is_read_more_slowly_and_says_so() -> None:
     names = {a_hash(number): "the same name" for number in range(60)}
-    account = FakeAccount(names)
+    account = FakeAccount(names, spread(3, until=NOW, span=HALF_HOUR))
     source = a_source(account, openrouter={"analytics_per_minute": 10})
     await source.inventory([])
 

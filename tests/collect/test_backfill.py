@@ -19,7 +19,7 @@ from monitor.collect.base import UsageBatch
 from monitor.collect.coverage import coverage_frame
 from monitor.config import Settings
 from monitor.domain import HOUR_S, Dimension
-from monitor.errors import RateLimited, SourceError, Unauthorized, Unavailable
+from monitor.errors import BadRequest, RateLimited, SourceError, Unauthorized, Unavailable
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SETTLED = timedelta(hours=6)
@@ -156,6 +156,22 @@ async def test_a_chunk_with_a_hole_is_asked_again() -> None:
     async for _, batch in backfill(a_source(account), [window], clock=account.clock, requests_per_minute=48):
         assert set(batch.coverage["quality"]) == {frames.QUALITY_CODES["known"]}
     assert len(account.bodies) == 8
+
+
+async def test_a_hash_question_that_failed_is_asked_again_but_a_refused_one_is_not() -> None:
+    names = {a_hash(1): "prod", a_hash(2): "prod"}
+    window = NOW - DAY, NOW - HOUR
+    found = {}
+    for error in (Unavailable("busy"), BadRequest("no such key")):
+        account = FakeAccount(names, spread(9, until=NOW - HOUR, span=HOUR))
+        errors = iter([error])
+        account.fails = lambda body, errors=errors: next(errors, None) if body.get("filters") else None
+        async for _, batch in backfill(a_source(account), [window], clock=account.clock, requests_per_minute=48):
+            found[type(error)] = len(account.bodies), set(batch.coverage["key_no"])
+
+    assert found[Unavailable] == (16, {frames.ALL_KEYS})
+    assert found[BadRequest][0] == 8
+    assert len(found[BadRequest][1]) == 2  # that key stays unknown
 
 
 @pytest.mark.parametrize("error", [Unauthorized("401"), Unavailable("for good")])

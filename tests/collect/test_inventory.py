@@ -145,9 +145,9 @@ async def test_confirming_missed_keys_is_bounded_and_each_has_its_turn():
 
     api = WithoutExpired({"w1": list(range(2_000, 0, -1))})
 
-    # when ten hours of inventories are taken
+    # when a few inventories are taken, a minute apart
     asked = set()
-    for minute in range(600):
+    for minute in range(8):
         api.calls.clear()
         inventory = await take_inventory(api, hashes(1, 2_000), NOW + timedelta(minutes=minute))
         assert api.calls["key"] == MAX_CONFIRMS

@@ -105,7 +105,7 @@ async def test_a_listing_without_end_is_given_up():
     class Endless(FakeListing):
         async def keys_page(self, workspace_id, offset):
             self.calls["page"] += 1
-            return self.page([10_000_000 - offset - row for row in range(100)])
+            return self.page([10_000_000 - offset - row for row in range(5)])
 
     api = Endless({None: []})
 
@@ -113,7 +113,7 @@ async def test_a_listing_without_end_is_given_up():
 
     assert not listing.is_complete
     assert "cut off" in listing.warnings[-1]
-    assert api.calls["page"] < 6_000
+    assert api.calls["page"] < 3_000
 
 
 async def test_a_server_that_shuffles_is_given_up_and_said_to_be_incomplete_or_read_whole():
@@ -147,7 +147,7 @@ async def test_a_page_that_cannot_be_had_ends_the_listing_with_what_was_read():
 
     assert not listing.is_complete
     assert isinstance(listing.error, Unavailable)
-    assert set(range(1_000, 700, -1)) <= numbers(listing.keys)
+    assert set(range(1_000, 740, -1)) <= numbers(listing.keys)
 
 
 async def test_a_page_refused_for_its_content_costs_only_its_own_keys():

@@ -19,7 +19,9 @@ from monitor.collect.plan import (
     KnownKey,
     batches,
     fleet_of,
-    plan_asks,
+    open_dimensions,
+    plan_account,
+    plan_by_hash,
     slices,
     split,
 )
@@ -35,13 +37,15 @@ def a_fleet(*names: str, contested: tuple[str, ...] = ()) -> Fleet:
 
 
 def planned(fleet: Fleet, *, n_buckets: int = 30, density: Density | None = None) -> list[Ask]:
-    return plan_asks(
-        fleet,
-        0,
-        n_buckets * 60,
-        granularity=Granularity.MINUTE,
-        dimensions=ALL,
-        density=density or Density(),
+    return both_rounds(fleet, n_buckets * 60, Granularity.MINUTE, density or Density())
+
+
+def both_rounds(fleet: Fleet, until_s: int, granularity: Granularity, density: Density) -> list[Ask]:
+    """As a reading asks them when every shared name has rows."""
+    first = plan_account(fleet, 0, until_s, granularity=granularity, dimensions=ALL, density=density)
+    dimensions = open_dimensions(fleet, granularity, ALL, density)
+    return first + plan_by_hash(
+        fleet, fleet.by_hash, 0, until_s, granularity=granularity, dimensions=dimensions, density=density
     )
 
 
@@ -100,7 +104,7 @@ def test_each_key_dimension_and_moment_has_exactly_one_reader(
     density.learn(granularity, Dimension.APP, n_rows=round(rows * 1000), n_cells=1000)
     step = granularity.seconds
 
-    asks = plan_asks(fleet, 0, n_buckets * step, granularity=granularity, dimensions=ALL, density=density)
+    asks = both_rounds(fleet, n_buckets * step, granularity, density)
 
     for key_hash in fleet.keys:
         for dimension in Dimension:

@@ -444,6 +444,22 @@ def test_a_vanished_key_is_kept_and_may_come_back(store: Store) -> None:
     ]
 
 
+def test_keys_come_in_the_order_of_their_numbers_also_when_listed_otherwise(store: Store) -> None:
+    store.keys.catalog.key_no(a_hash(3))
+    store.keys.record(an_inventory(a_key(1)))
+    store.keys.record(an_inventory(a_key(2), a_key(3)))
+    assert [key.key_hash for key in store.keys.keys()] == [a_hash(3), a_hash(1), a_hash(2)]
+
+
+def test_a_second_opening_sees_the_inventory_the_first_recorded(opener: Opener, tmp_path: Path) -> None:
+    first, second = opener(tmp_path), opener(tmp_path)
+    for number in (1, 2):
+        first.keys.record(an_inventory(a_key(1, usage_nusd=number)))
+        assert second.keys.keys() == (a_key(1, usage_nusd=number),)
+    first.maintenance.close()
+    second.maintenance.close()
+
+
 def test_a_key_that_is_not_listed_is_not_gone(store: Store) -> None:
     store.keys.record(an_inventory(a_key(1), a_key(2)))
     store.keys.record(an_inventory(is_complete=False))

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor import features, frames
-from monitor.errors import ArtifactError
 from monitor.features import FleetState, HabitParams, from_bytes, to_bytes
 
 PARAMS = HabitParams(half_life_h=20.0, quarantine_h=6, ring_hours=26)
@@ -163,14 +162,14 @@ def test_a_damaged_checkpoint_is_refused(lived: tuple[FleetState, Store, datetim
     data = bytearray(to_bytes(lived[0]))
     data[at] ^= 1
 
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ValueError, match="checkpoint"):
         from_bytes(bytes(data), PARAMS)
 
 
 def test_a_checkpoint_of_other_settings_is_refused() -> None:
     data = to_bytes(FleetState(PARAMS))
 
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ValueError, match="checkpoint"):
         from_bytes(data, HabitParams(half_life_h=21.0, quarantine_h=6, ring_hours=26))
 
 

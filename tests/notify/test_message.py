@@ -83,10 +83,11 @@ def test_the_facts_name_key_hash_label_owner_workspace_severity_and_money() -> N
     assert facts["Hash and label"] == "000000000000 · sk-or-v1-abc...xyz"
     assert facts["Owner"] == "team-search"
     assert facts["Workspace"] == "Production"
-    assert facts["Severity"] == "critical: $1,337 at risk, evidence enough to disable"
+    assert facts["Severity"] == "critical: by the dollars at risk; the evidence is enough to disable"
     assert facts["Since onset"] == "$194.96 above usual, from 23 Nov 10:50 UTC"
     assert facts["Now"] == "$167.11/h (usual $0.20/h)"
     assert facts["At risk"] == "$1,337 until a person is expected to look"
+    assert facts["Found by"] == "forest (as unusual as once in 500,000)"
 
 
 def test_an_automatic_disable_is_announced_with_its_undo() -> None:

@@ -54,7 +54,7 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(MESSAGES)
 def test_any_message_is_within_every_limit_of_block_kit(message: Message) -> None:
     text, blocks, _ = render(message)
@@ -77,7 +77,7 @@ def test_any_message_is_within_every_limit_of_block_kit(message: Message) -> Non
             assert all(1 <= units(each["text"]) <= 2_000 for each in block["elements"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(MESSAGES)
 def test_no_text_from_outside_acts_in_slack(message: Message) -> None:
     text, blocks, _ = render(message)
