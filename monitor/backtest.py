@@ -46,8 +46,11 @@ from monitor.features import NAMES
 from monitor.frames import FeatureBatch
 from monitor.pipeline import Judgement, Pipeline, new_state, windows
 
-Progress = Callable[[int, int, datetime], None]
-"""Told after each bucket: how many are done, how many there are, and where in time the replay is."""
+Progress = Callable[[int, int], None]
+"""Told after each bucket: how many are done, and how many there are."""
+
+ALERT: Final = "alert"
+REVOKE: Final = "revoke"
 
 KEEP: Final = timedelta(hours=48)
 """How long the replay's ledger keeps what is over: longer than any fuse or cooldown looks back by default."""
@@ -146,7 +149,7 @@ def _usage(table: pd.DataFrame, catalog: frames.Catalog) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an armed service would have done after the bucket that ended at `at`: "alert" or "revoke"."""
+    """What an armed service would have done after the bucket that ended at `at`: ALERT or REVOKE."""
 
     at: datetime
     key_hash: str
@@ -159,14 +162,48 @@ class Decision:
 class Replay:
     """What came out: decisions and verdicts in order of time, the incidents behind them, and the detector that was used."""
 
+    recording: Recording
     decisions: tuple[Decision, ...]
     incidents: tuple[Incident, ...]
     verdicts: tuple[Verdict, ...]
     trained: Trained | None
     n_buckets: int
 
+    def __str__(self) -> str:
+        """One line an incident, oldest first, then the sum. Names come from outside: control characters are dropped."""
+        names = {key.key_hash: key.key_name for key in self.recording.keys}
+        lines = [_line(incident, names[incident.key_hash], self._disabled_at(incident)) for incident in self.incidents]
+        n_disabled = len({d.key_hash for d in self.decisions if d.action == REVOKE})
+        days = (self.recording.until - self.recording.evaluate_from) / timedelta(days=1)
+        total = (
+            f"{len(self.incidents)} incidents on {len({i.key_hash for i in self.incidents})} of {len(names)} keys "
+            f"in {days:.1f} days; {n_disabled} keys would have been disabled"
+        )
+        return "\n".join([*lines, total])
 
-def backtest(
+    def _disabled_at(self, incident: Incident) -> datetime | None:
+        acts = (v.at for v in self.verdicts if v.is_act and v.incident_id == incident.incident_id)
+        return next(acts, None)
+
+
+def _line(incident: Incident, name: str, disabled_at: datetime | None) -> str:
+    printable = "".join(sign for sign in name if sign.isprintable())[:40]
+    cause = incident.causes[0].sentence if incident.causes else ""
+    disabled = f", disabled {disabled_at:%d %H:%M}" if disabled_at else ""
+    return (
+        f"{incident.opened_at:%Y-%m-%d %H:%M} {incident.severity.name.lower():8} {incident.key_hash[:10]} {printable}: "
+        f"{cause}{disabled}"
+    )
+
+
+def backtest(folder: Path, out: Path, *, settings: Settings, seed: int = 0, progress: Progress | None = None) -> Replay:
+    """Replays the recording in a folder and writes the decisions to `out`. Raises StoreError."""
+    found = replay(load(folder), settings, seed=seed, progress=progress)
+    write(found, out)
+    return found
+
+
+def replay(
     recording: Recording,
     settings: Settings,
     *,
@@ -200,8 +237,8 @@ def backtest(
         elif trained is None and window.at > warm_at:
             batches.append(pipeline.features(window.at, books.keys))
         if progress is not None:
-            progress(no, n_buckets, window.at)
-    return Replay(tuple(decisions), books.everything(), tuple(verdicts), pipeline.trained, n_buckets)
+            progress(no, n_buckets)
+    return Replay(recording, tuple(decisions), books.everything(), tuple(verdicts), pipeline.trained, n_buckets)
 
 
 def _trained(batches: list[FeatureBatch], settings: Settings, *, seed: int) -> Trained | None:
@@ -222,7 +259,7 @@ def decided(judgement: Judgement) -> list[Decision]:
         Decision(
             judgement.at,
             key_hash,
-            "revoke" if key_hash in disabled else "alert",
+            REVOKE if key_hash in disabled else ALERT,
             max(rarity(finding) for finding in found),
             tuple(cause.sentence for finding in found for cause in finding.causes),
         )

@@ -23,7 +23,9 @@ _MEASURES = {
 }
 
 
-def usage(world: World, catalog: Catalog, since: datetime, until: datetime, *, bucket_s: int, now: datetime) -> pd.DataFrame:
+def usage(
+    world: World, catalog: Catalog, since: datetime, until: datetime, *, bucket_s: int, now: datetime
+) -> pd.DataFrame:
     """frames.USAGE of all keys in [since, until) as it shows at `now`, sorted by bucket, key and value; interns in `catalog`.
 
     `since` and `until` must be whole buckets. Costs are those of analytics' `total_usage`: for BYOK keys with their fee."""

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 MINUTE_REACH = timedelta(hours=3)
 """Minute data is served in windows of at most three hours; older gaps are closed by the settle lane."""
 
+RECALL = timedelta(minutes=10)
+"""Counters older than this say little about now: after a longer pause they begin anew."""
+
 BURST_RATIO = 2.0
 """Counter spend above this many times the usual is looked into at once; looking costs two requests and harms nobody."""
 
@@ -77,6 +80,21 @@ class Watch:
             Lane("usage", schedule.usage_every, self._read_usage),
             Lane("settle", schedule.settle_every, self._read_settling),
         )
+        self._recall()
+
+    def _recall(self) -> None:
+        """After a restart: the last counters, and how far each lane was; restarts must not spend the request budget."""
+        now, monotonic = self.app.now(), self.app.clock.monotonic()
+        recent = self.app.store.usage.counters(now - RECALL, now)
+        if len(recent):
+            self._counters = recent.drop_duplicates("key_no", keep="last").reset_index(drop=True)
+        told = self.app.store.state.get("lanes") or {}
+        for lane in self.lanes:
+            if (text := told.get(lane.name)) is not None:
+                lane.complete_until = datetime.fromisoformat(str(text))
+                left = lane.every - (now - lane.complete_until)
+                if lane.name == "settle" and left <= lane.every:
+                    lane.due = monotonic + left.total_seconds()
 
     async def cycle(self) -> CycleReport:
         """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
@@ -162,6 +180,8 @@ class Watch:
             return
         report.worked.add(lane.name)
         lane.due = monotonic + lane.every.total_seconds()
+        until = {each.name: each.complete_until.isoformat() for each in self.lanes if each.complete_until}
+        await asyncio.to_thread(self.app.store.state.put, "lanes", until)
 
     async def _read_usage(self, now: datetime, report: CycleReport) -> datetime:
         """The overlap, or after a gap from where it began, as far as minute data reaches."""

@@ -36,7 +36,8 @@ class UsageStore(Protocol):
     def write(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
         """Upserts USAGE rows by (bucket_s, bucket_start, key_no, value_no), saves what the catalog learned, adds COVERAGE.
 
-        A re-read row replaces the earlier one. Writing the same twice is writing it once."""
+        A re-read row replaces the earlier one. A stored row that `usage` no longer holds goes, where its whole bucket lies in
+        `coverage` that is known for its dimension and key (or all keys). Writing the same twice is writing it once."""
         ...
 
     def read(
@@ -62,7 +63,8 @@ class UsageStore(Protocol):
         ...
 
     def prune(self, *, fine_before: datetime, hourly_before: datetime) -> int:
-        """Deletes usage, counters and coverage older than that; returns rows deleted."""
+        """Deletes usage, counters and coverage older than that (whole hours); returns rows deleted. May thin old counters
+        to one sample an hour and join old coverage. What is deleted is unknown from then on, not zero."""
         ...
 
 
@@ -170,7 +172,8 @@ class Outbox(Protocol):
 
     def claim(self, now: datetime, *, limit: int) -> tuple[OutboxEntry, ...]:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
-        them SENDING; returns them with the state they had before."""
+        them SENDING; returns them with the state they had before, `n_attempts` counting this one. A message never tried
+        is due whatever its writer's clock said."""
         ...
 
     def delivered(self, message_id: str, receipt: Receipt, at: datetime) -> None:

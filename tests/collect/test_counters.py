@@ -73,7 +73,9 @@ def test_an_inventory_without_keys_is_a_sample_without_rows():
 
 
 def test_spend_is_the_step_of_the_lifetime_counter():
-    got = deltas(at(NOW, (1, 1_000_000_000, 0), (2, 500, 0)), at(NOW + MINUTE, (2, 500, 0), (1, 1_250_000_000, 250_000_000)))
+    got = deltas(
+        at(NOW, (1, 1_000_000_000, 0), (2, 500, 0)), at(NOW + MINUTE, (2, 500, 0), (1, 1_250_000_000, 250_000_000))
+    )
 
     assert got.to_dict("records") == [
         {

@@ -26,6 +26,7 @@ from monitor.openrouter.analytics import AnalyticsApi, AnalyticsQuery, Granulari
 from monitor.openrouter.control import OpenRouterControl
 from monitor.openrouter.keys_api import KeysApi
 from monitor.openrouter.transport import Transport
+from monitor.openrouter.wire import Credits
 
 pytestmark = [pytest.mark.slow, openapi_file.needs_document()]
 
@@ -120,7 +121,7 @@ async def test_the_inventory_is_read_and_ends(transport: Transport) -> None:
 
 async def test_the_account_describes_itself(transport: Transport) -> None:
     assert (await KeysApi(transport).own_key()).is_management_key is False
-    assert (await KeysApi(transport).credits()) is not None
+    assert await KeysApi(transport).credits() == Credits(bought_nusd=100_500_000_000, used_nusd=25_750_000_000)
 
 
 async def test_a_key_is_changed(transport: Transport) -> None:
@@ -135,7 +136,7 @@ async def test_a_key_is_changed(transport: Transport) -> None:
 async def test_activity_of_a_key_is_read(transport: Transport) -> None:
     (row,) = await AnalyticsApi(transport).activity(EXAMPLE)
 
-    assert row is not None
+    assert (row.model_permaslug, row.requests, row.usage) == ("openai/gpt-4.1-2025-04-14", 5, 0.015)
 
 
 async def test_an_analytics_question_passes_its_checks(transport: Transport) -> None:

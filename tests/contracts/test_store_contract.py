@@ -448,7 +448,7 @@ def test_keys_come_in_the_order_of_their_numbers_also_when_listed_otherwise(stor
     store.keys.catalog.key_no(a_hash(3))
     store.keys.record(an_inventory(a_key(1)))
     store.keys.record(an_inventory(a_key(2), a_key(3)))
-    assert [key.key_hash for key in store.keys.keys()] == [a_hash(3), a_hash(1), a_hash(2)]
+    assert store.keys.keys() == (a_key(3), a_key(1), a_key(2))
 
 
 def test_a_second_opening_sees_the_inventory_the_first_recorded(opener: Opener, tmp_path: Path) -> None:

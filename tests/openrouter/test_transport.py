@@ -137,7 +137,9 @@ async def test_each_answer_becomes_the_error_that_tells_what_to_do(answer, error
 
 
 async def test_problem_json_is_json():
-    app = Script(httpx.Response(200, content=b"{}", headers={"content-type": "Application/Vnd.Api+JSON; charset=utf-8"}))
+    app = Script(
+        httpx.Response(200, content=b"{}", headers={"content-type": "Application/Vnd.Api+JSON; charset=utf-8"})
+    )
 
     assert await a_transport(app).call("GET", "/keys") == b"{}"
 
@@ -153,7 +155,9 @@ async def test_a_redirect_is_not_followed_and_takes_no_key_elsewhere():
 
 async def test_the_apis_own_words_reach_the_error():
     with pytest.raises(Unauthorized, match=r"GET /credits: 403 Only management keys can perform this operation"):
-        await a_transport(Script(an_error(403, "Only management keys can perform this operation"))).call("GET", "/credits")
+        await a_transport(Script(an_error(403, "Only management keys can perform this operation"))).call(
+            "GET", "/credits"
+        )
 
 
 @pytest.mark.parametrize(
@@ -373,7 +377,9 @@ async def test_a_circuit_closes_again_when_the_source_answers():
     assert transport.health()[0].circuit is CircuitState.CLOSED
 
 
-@pytest.mark.parametrize("trouble", [an_error(500), an_error(429, headers={"retry-after": "300"})], ids=["down", "held"])
+@pytest.mark.parametrize(
+    "trouble", [an_error(500), an_error(429, headers={"retry-after": "300"})], ids=["down", "held"]
+)
 async def test_a_disable_is_tried_although_its_lane_rests(trouble):
     # given a lane with an open circuit, or told to wait
     app = Script(*[trouble] * FAILURES_TO_OPEN, ok())

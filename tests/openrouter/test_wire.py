@@ -73,7 +73,9 @@ def test_what_only_describes_a_key_may_be_missing():
     assert (key.label, key.workspace_id, key.limit_remaining_usd, key.updated_at) == ("", None, None, None)
 
 
-@pytest.mark.parametrize("name", ["hash", "name", "disabled", "limit", "limit_reset", "include_byok_in_limit", "created_at"])
+@pytest.mark.parametrize(
+    "name", ["hash", "name", "disabled", "limit", "limit_reset", "include_byok_in_limit", "created_at"]
+)
 def test_what_restore_needs_must_be_there(name):
     row = a_row(1)
     del row[name]
@@ -160,7 +162,9 @@ def test_a_broken_row_whose_hash_is_readable_still_counts_as_listed():
     assert a_hash(2) in got.warnings[0]
 
 
-@pytest.mark.parametrize(("n_bad", "n_rows", "is_refused"), [(1, 1, False), (1, 3, False), (5, 100, False), (6, 100, True), (2, 3, True)])
+@pytest.mark.parametrize(
+    ("n_bad", "n_rows", "is_refused"), [(1, 1, False), (1, 3, False), (5, 100, False), (6, 100, True), (2, 3, True)]
+)
 def test_a_page_is_refused_when_more_than_a_twentieth_is_unreadable(n_bad, n_rows, is_refused):
     rows = [a_row(no, disabled="?" if no < n_bad else False) for no in range(n_rows)]
 
@@ -173,7 +177,18 @@ def test_a_page_is_refused_when_more_than_a_twentieth_is_unreadable(n_bad, n_row
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"null", b"[]", b"{}", b'{"data": null}', b'{"data": 3}', b'{"data": [', b"<html>", b"\xff\xfe", b"[" * 100_000],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"data": null}',
+        b'{"data": 3}',
+        b'{"data": [',
+        b"<html>",
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
     ids=lambda payload: repr(payload[:20]),
 )
 @pytest.mark.parametrize("decode", [decode_keys, decode_key, decode_workspaces, decode_own_key, decode_credits])
@@ -196,7 +211,12 @@ def test_a_refusal_does_not_repeat_what_was_sent():
 
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["nan", "1e999", "-1"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["nan", "1e999", "-1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
@@ -216,7 +236,9 @@ def test_no_page_makes_the_decoder_fail_or_invent_spend(rows, cut):
         return
 
     # then every counter is one that was sent, and unknown where none was
-    sent = {(row["hash"], _nusd(row["usage"])) for row in rows if isinstance(row, dict) and isinstance(row.get("hash"), str)}
+    sent = {
+        (row["hash"], _nusd(row["usage"])) for row in rows if isinstance(row, dict) and isinstance(row.get("hash"), str)
+    }
     assert {(key.key_hash, key.usage_nusd) for key in got.keys} <= sent
     assert got.n_rows == len(rows)
     assert len(got.keys) + len(got.warnings) == len(rows)
