@@ -45,7 +45,11 @@ async def opened(
     """The app, put right after whatever happened before, and its watch. Raises MonitorError."""
     async with open_app(settings, clock=clock, notifier=notifier, budgets=budgets) as app:
         await startup.start(app, shipped_models())
-        yield app, Watch(app)
+        watch = Watch(app)
+        try:
+            yield app, watch
+        finally:
+            await watch.close()
 
 
 async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None) -> None:
@@ -84,7 +88,7 @@ def service_of(app: App, watch: Watch) -> Service:
             await upkeep.back_up(app)
 
     async def save() -> None:
-        async with watch.lock:
+        async with watch.pipeline_lock:
             await asyncio.to_thread(checkpoint.save, app)
 
     async def weekly() -> None:
@@ -127,7 +131,7 @@ async def rebuild_state(app: App, watch: Watch) -> None:
     now = app.now()
     fresh = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings), app.pipeline.trained)
     await asyncio.to_thread(startup.bring_up, app, now, pipeline=fresh)
-    async with watch.lock:
+    async with watch.lock, watch.pipeline_lock:
         await asyncio.to_thread(replay.take_recent, app.store, fresh, app.now())
         fresh.memory = app.pipeline.memory
         app.pipeline = fresh

@@ -6,7 +6,7 @@ detector. Nothing here reads a clock, a network or a disk. Without a detector on
 
 What keeps the detector from learning a theft, and from alerting for ever about a new habit: habits learn an hour only after
 the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`; what goes on longer, and nobody stopped, is
-learned like everything else, and so is at once what a person has acknowledged (`acknowledge`).
+learned like everything else; and so is what a person has called a false alarm, from the first hour on.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from monitor.decide import Context, decide
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect import findings
 from monitor.detect.artifact import Trained
+from monitor.detect.calibrate import CONFIRM_WITHIN_S
 from monitor.detect.findings import Memory
 from monitor.domain import (
     BUCKET_S,
@@ -67,7 +68,7 @@ class Pipeline:
         self.state = state
         self.trained = trained
         self.known = Known()
-        self.memory = Memory()
+        self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
         self._inventory = Inventory(catalog)
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
 
@@ -96,8 +97,10 @@ class Pipeline:
         """Findings and plan at `now`. `context.quality` may be left empty: the pipeline knows what it was given."""
         self.state.advance(now)
         keys = self._inventory.frame(context.keys)
+        if self.memory is None:
+            self.memory = self._recalled(keys, now)
         batch = build(self.state, keys, now)
-        found = self._find(batch, keys, context, now)
+        found, self.memory = self._find(batch, keys, context.keys, self.memory)
         quality = {finding.key_hash: finding.quality for finding in found}
         asked = {one.key_hash for one in context.incidents if one.state is not IncidentState.RESOLVED} - quality.keys()
         quality |= self.quality(asked, now) | dict(context.quality)
@@ -132,27 +135,42 @@ class Pipeline:
         )
 
     def hold(self, incidents: Iterable[Incident]) -> None:
-        """Keeps the hours of these incidents from teaching (see `held`). Called again on start, with the ledger's."""
-        for incident in incidents:
-            window = held(incident)
-            key_no = self.catalog.known_key_no(incident.key_hash)
-            if window is not None and key_no is not None:
-                self.state.exclude(key_no, *window)
+        """Keeps the hours of these incidents from teaching (see `held`); those of a false alarm teach after all.
 
-    def _find(self, batch: FeatureBatch, keys: pd.DataFrame, context: Context, now: datetime) -> tuple[Finding, ...]:
+        Called again on start, with the ledger's. Where hours were passed over already, `state.needs_rebuild` says so."""
+        for incident in incidents:
+            key_no = self.catalog.known_key_no(incident.key_hash)
+            if key_no is None:
+                continue
+            window = held(incident)
+            if window is not None:
+                self.state.exclude(key_no, *window)
+            elif incident.resolution == FALSE_ALARM_RESOLUTION:
+                self.state.acknowledge(key_no, incident.onset_at, incident.last_seen_at)
+
+    def _find(
+        self, batch: FeatureBatch, keys: pd.DataFrame, listed: Mapping[str, ApiKey], memory: Memory
+    ) -> tuple[tuple[Finding, ...], Memory]:
         hashes = ((no, self.catalog.key_hash(no)) for no in batch.key_no.tolist())
-        names = {no: context.keys[key_hash].key_name for no, key_hash in hashes if key_hash in context.keys}
-        found, self.memory = findings.find(
+        return findings.find(
             batch,
             self.trained,
-            self.memory,
+            memory,
             keys=keys,
-            names=names,
-            quality_of=lambda key_no: self.known.of([key_no], now)[key_no],
+            names={no: listed[key_hash].key_name for no, key_hash in hashes if key_hash in listed},
+            quality_of=lambda key_no: self.known.of([key_no], batch.at)[key_no],
             catalog=self.catalog,
             settings=self.settings,
         )
-        return found
+
+    def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:
+        """Which keys were hot in the buckets of the last hour, as the state tells it: a restart forgets nothing."""
+        memory = Memory()
+        last = (int(now.timestamp()) - 1) // BUCKET_S
+        for bucket in range(last - CONFIRM_WITHIN_S // BUCKET_S, last):
+            batch = build(self.state, keys, _utc((bucket + 1) * BUCKET_S))
+            _, memory = self._find(batch, keys, {}, memory)
+        return memory
 
 
 def new_state(settings: Settings) -> FleetState:

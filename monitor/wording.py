@@ -71,6 +71,12 @@ def money(nusd: int) -> str:
     return f"${hundredths // 100:,}.{hundredths % 100:02d}M"
 
 
+def to_the_cent(nusd: int) -> str:
+    """Nano-dollars where figures are added up before the reader's eyes: $1,817.20."""
+    cents = _divide(abs(nusd), NUSD // 100)
+    return f"{'-' if nusd < 0 else ''}${cents // 100:,}.{cents % 100:02d}"
+
+
 def _small_money(nusd: int) -> str:
     """Below ten cents: two significant digits, so that a probe of a hundredth of a cent still shows."""
     digits = f"{nusd:09d}"

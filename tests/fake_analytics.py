@@ -93,7 +93,7 @@ class FakeAccount:
     ) -> bytes:
         self.calls.append(f"{method} {path}")
         if path == "/analytics/query":
-            assert method == "POST" and lane == "analytics"
+            assert method == "POST" and lane in {"analytics", "drilldown"}
             self.before_query()
             return json.dumps({"data": self._query(json.loads(json.dumps(body)))}).encode()
         assert method == "GET"

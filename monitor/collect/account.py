@@ -64,6 +64,7 @@ class OpenRouterSource:
         self._api = AnalyticsApi(transport)
         self._density = Density()
         self._reader = Reader(self._api, catalog, self._density, settings.openrouter.concurrency, self.now)
+        self._looker = replace(self._reader, api=AnalyticsApi(transport, lane="drilldown"))
         self._known: dict[str, KnownKey] = {}
         self._inventory_at: datetime | None = None
         self._contested: frozenset[str] = frozenset()
@@ -172,7 +173,7 @@ class OpenRouterSource:
         lane = self._lanes["drilldown"]
         lane.plan = "two requests a key that bursts, by hash, in minutes"
         try:
-            reading = await self._reader.keys(key_hashes, _span(since, until, BUCKET_S))
+            reading = await self._looker.keys(key_hashes, _span(since, until, BUCKET_S))
         except SourceError as error:
             lane.last_error = str(error)
             raise

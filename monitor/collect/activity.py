@@ -16,7 +16,7 @@ from monitor import frames
 from monitor.collect.attribution import usage_frame
 from monitor.collect.coverage import SETTLE_LAG_S, coverage_frame
 from monitor.domain import NUSD, Dimension
-from monitor.openrouter.analytics import ActivityRow
+from monitor.openrouter.activity import ActivityRow
 
 DAY_S: Final = 86_400
 REACH: Final = timedelta(days=30)

@@ -9,6 +9,7 @@
     faults.py      what can go wrong on the way         loopback.py   serving on this machine only
     record.py      what a client sent and got
     recorded.py    its usage as frames, without the API  shipped.py    the detector trained on it
+    story.py       what `monitor demo` tells
     clock.py       clocks: by hand, and faster than life
 
 Used by `monitor demo`, by the end-to-end tests and by whoever wants to try a config.

@@ -21,7 +21,7 @@ from monitor.demo.query import (
     Filter,
     Query,
 )
-from monitor.demo.traffic import DAY_S, Rows
+from monitor.demo.traffic import DAY_S, MINUTE_S, Rows
 from monitor.demo.world import World
 from monitor.domain import NUSD
 
@@ -159,11 +159,11 @@ def _grouped(rows: Rows, labels: list[_Labels], granularity: str | None) -> tupl
     times: Codes | None = None
     n_labels = int(np.prod([max(1, label.size) for label in labels], dtype=np.int64))
     if granularity is not None:
-        starts, bucket_no = np.unique(_bucket(rows["t"], granularity), return_inverse=True)
+        starts, bucket_no = _distinct(_bucket(rows["t"], granularity) // MINUTE_S)
         combined += bucket_no * n_labels
-    distinct, of_row = np.unique(combined, return_inverse=True)
+    distinct, of_row = _distinct(combined)
     if granularity is not None:
-        times = starts[distinct // n_labels]
+        times = starts[distinct // n_labels] * MINUTE_S
     if granularity is None and not labels:  # totals are one row, also of nothing
         return _Groups(of_row, [], 1), None
     codes: list[Codes] = []
@@ -172,6 +172,18 @@ def _grouped(rows: Rows, labels: list[_Labels], granularity: str | None) -> tupl
         codes.insert(0, rest % max(1, label.size))
         rest = rest // max(1, label.size)
     return _Groups(of_row, codes, len(distinct)), times
+
+
+def _distinct(codes: Codes) -> tuple[Codes, Codes]:
+    """As np.unique with inverse, without sorting where the codes lie close together."""
+    if not len(codes) or codes.max() - codes.min() > 10_000_000:
+        distinct, inverse = np.unique(codes, return_inverse=True)
+        return distinct, inverse
+    first = codes.min()
+    present = np.zeros(codes.max() - first + 1, dtype=np.bool_)
+    present[codes - first] = True
+    number = np.cumsum(present) - 1
+    return np.flatnonzero(present) + first, number[codes - first]
 
 
 def _bucket(at: Codes, granularity: str) -> Codes:

@@ -333,7 +333,7 @@ class World:
         if not in_minutes:
             aligned = int(until) // HOUR_S * HOUR_S
             whole_since = first if first >= since else first + HOUR_S
-            parts.append(self._settled(whole_since, aligned, horizon))
+            parts += self._settled(whole_since, aligned, horizon)
             edges = [hour for hour, live in self._live.items() if hour >= whole_since and not live.is_merged]
             edges += [hour for hour in (first, aligned) if hour < whole_since or hour >= aligned]
             hours = sorted({hour for hour in edges if since - HOUR_S < hour < until})
@@ -344,16 +344,16 @@ class World:
             parts.append(rows[(rows["t"] >= since) & (rows["t"] < until)])
         return np.concatenate(parts)
 
-    def _settled(self, since: int, until: int, horizon: float) -> Rows:
-        """Hour rows of the whole hours in [since, until) that can no longer change."""
+    def _settled(self, since: int, until: int, horizon: float) -> list[Rows]:
+        """Hour rows of the whole hours in [since, until) that can no longer change, by day."""
         self._merge_settled(horizon)
-        parts = [no_rows()]
+        parts = []
         for day in range(since // DAY_S, -(-until // DAY_S)):
             rows = self._days.get(day)
             if rows is not None:
                 lo, hi = np.searchsorted(rows["t"], (since, until))
                 parts.append(rows[lo:hi])
-        return np.concatenate(parts)
+        return parts
 
     def _merge_settled(self, horizon: float) -> None:
         for start, hour in self._live.items():

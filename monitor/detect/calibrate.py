@@ -17,6 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from monitor.domain import BUCKET_S
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -111,9 +113,13 @@ def is_confirmed(p: Floats, at_s: Ints, last_hot_s: Ints, *, alpha: float) -> np
     return (p <= alpha * LONE_FACTOR) | ((p <= alpha) & again)
 
 
-def alarms(p: Floats, key_no: Ints, at_s: Ints, *, alpha: float) -> npt.NDArray[np.intp]:
-    """Positions of the rows that raise the alarm at this alpha; rows sorted by (key_no, at_s)."""
+def alarms(p: Floats, key_no: Ints, at_s: Ints, *, alpha: float, step_s: int = BUCKET_S) -> npt.NDArray[np.intp]:
+    """Positions of the rows that raise the alarm at this alpha; rows sorted by (key_no, at_s), one each `step_s`.
+
+    Rows of whole hours confirm themselves: what is hot for an hour is hot in two buckets of it."""
     hot = np.flatnonzero(p <= alpha)
+    if step_s >= CONFIRM_WITHIN_S:
+        return hot
     keys, times = key_no[hot], at_s[hot]
     same = np.concatenate([[False], keys[1:] == keys[:-1]])[: len(hot)]
     last = np.where(same, np.concatenate([[0], times[:-1]])[: len(hot)], 0)
@@ -130,8 +136,10 @@ def n_incidents(key_no: Ints, at_s: Ints) -> int:
     return int(len(first) + ((at_s[last] - at_s[first]) // INCIDENT_SPAN_S).sum())
 
 
-def alpha_for_budget(p: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_week: float) -> float:
-    """The largest alpha at which clean rows raise at most `per_week` incidents a week; rows sorted by (key_no, at_s).
+def alpha_for_budget(
+    p: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_week: float, step_s: int = BUCKET_S
+) -> float:
+    """The largest alpha at which clean rows raise at most `per_week` incidents a week; rows as for `alarms`.
 
     `p`: cross-fitted p-values of clean rows over `span_s` seconds, 1 where a gate keeps a row silent.
     Where the span is too short for even one allowed incident, alpha is lowered in proportion (p-values are uniform)."""
@@ -139,21 +147,20 @@ def alpha_for_budget(p: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_
     candidates = np.unique(p[p < 1.0])
     if len(candidates) == 0:
         return 1.0 / (len(p) + 1)
-    whole = max(1.0, allowed)
+
+    def n_raised(alpha: float) -> int:
+        found = alarms(p, key_no, at_s, alpha=alpha, step_s=step_s)
+        return n_incidents(key_no[found], at_s[found])
+
     low, high = -1, len(candidates) - 1
     while low < high:  # incidents grow with alpha, except where two merge: the search ends on one that fits
         middle = (low + high + 1) // 2
-        if _count(p, key_no, at_s, float(candidates[middle])) <= whole:
+        if n_raised(float(candidates[middle])) <= max(1.0, allowed):
             low = middle
         else:
             high = middle - 1
     alpha = float(candidates[low]) if low >= 0 else float(candidates[0]) / 2
     return alpha * min(1.0, allowed)
-
-
-def _count(p: Floats, key_no: Ints, at_s: Ints, alpha: float) -> int:
-    found = alarms(p, key_no, at_s, alpha=alpha)
-    return n_incidents(key_no[found], at_s[found])
 
 
 def folds(key_no: npt.NDArray[np.integer], *, n_folds: int) -> Ints:

@@ -22,7 +22,7 @@ from monitor.detect import calibrate, findings
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.forest import Forest
 from monitor.detect.levels import DISABLE_FACTOR, Levels, joint_level
-from monitor.domain import NUSD
+from monitor.domain import BUCKET_S, NUSD
 from monitor.errors import ArtifactError
 from monitor.frames import FeatureBatch
 
@@ -117,8 +117,9 @@ def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), 
     p = np.where(clean.stake_nusd >= settings.detection.min_usd_per_hour * NUSD, p, 1.0)
     span_s = float(clean.at_s.max() - clean.at_s.min())
     budget = settings.detection.max_false_alerts_per_week
-    alpha = calibrate.alpha_for_budget(p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget)
-    alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha)
+    step_s = _step_s(clean.at_s)
+    alpha = calibrate.alpha_for_budget(p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget, step_s=step_s)
+    alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha, step_s=step_s)
     n_clean = calibrate.n_incidents(clean.key_no[alarmed], clean.at_s[alarmed])
     detector = Forest(rows.names)
     detector.fit(clean.values, _weights(clean.key_no), seed=seed)
@@ -138,6 +139,12 @@ def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), 
         levels=_levels(clean, alpha, grace_hours=grace_hours),
     )
     return Trained(detector, calibration, manifest)
+
+
+def _step_s(at_s: Ints) -> int:
+    """Seconds between the moments of the history: ten minutes, or an hour where only hours were kept."""
+    gaps = np.diff(np.unique(at_s))
+    return int(np.median(gaps)) if len(gaps) else BUCKET_S
 
 
 def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:

@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from monitor.features import mix, newness, rhythm, volume
 from monitor.features.checkpoint import from_bytes, to_bytes
+from monitor.features.columns import Floats
 from monitor.features.money import evidence_frame, spend_frame
 from monitor.features.params import HabitParams
 from monitor.features.registry import FEATURES, Feature
 from monitor.features.replay import everything_known, rebuild, replay
-from monitor.features.scene import scene_of
+from monitor.features.scene import Scene, scenes
 from monitor.features.state import FleetState, Taken
 from monitor.frames import FeatureBatch
 
@@ -44,7 +46,20 @@ def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collecti
     these key_no. Windows end with the ten-minute bucket under way at `at`; what lies after `at` does not matter. NaN is
     unknown, never zero. Raises ValueError if `at` is outside the hours the state holds (`advance` it first)."""
     wanted = None if only is None else np.array(sorted(only), dtype=np.int64)
-    scene = scene_of(state, keys, at, only=wanted)
+    parts = [_part(scene) for scene in scenes(state, keys, at, only=wanted)]
+    key_no, values, spend, evidence = zip(*parts, strict=True)
+    return FeatureBatch(
+        at=at,
+        names=NAMES,
+        key_no=np.concatenate(key_no),
+        values=np.concatenate(values),
+        spend=pd.concat(spend, ignore_index=True),
+        evidence=pd.concat(evidence, ignore_index=True),
+    )
+
+
+def _part(scene: Scene) -> tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd.DataFrame]:
+    """key_no, values, SPEND and EVIDENCE of one scene."""
     new = newness.newness_of(scene)
     usual = volume.expected(scene)
     columns = {
@@ -53,12 +68,5 @@ def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collecti
         **mix.features(scene),
         **rhythm.features(scene),
     }
-    values = np.column_stack([columns[name] for name in NAMES]) if scene.n else np.empty((0, len(NAMES)))
-    return FeatureBatch(
-        at=at,
-        names=NAMES,
-        key_no=(scene.index - 1).astype(np.int32),
-        values=values.astype(np.float64),
-        spend=spend_frame(scene, new, usual),
-        evidence=evidence_frame(scene),
-    )
+    values = np.column_stack([columns[name] for name in NAMES]).astype(np.float64, copy=False)
+    return (scene.index - 1).astype(np.int32), values, spend_frame(scene, new, usual), evidence_frame(scene)

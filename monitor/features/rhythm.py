@@ -9,13 +9,10 @@ import numpy as np
 from monitor.domain import Dimension
 from monitor.features.columns import Floats
 from monitor.features.levels import DAY_H
-from monitor.features.scene import Scene
+from monitor.features.scene import SILENCE_AFTER_H, Scene
 
 PRIOR_WEIGHT: Final = 24.0
 """Weight of the uniform day: a key's rhythm is believed after some days."""
-
-SILENCE_AFTER_H: Final = 6
-"""Silence is looked for before the last six hours, so that it is still seen while what ended it goes on."""
 
 
 def features(scene: Scene) -> dict[str, Floats]:
@@ -41,12 +38,8 @@ def _hour_surprise(scene: Scene) -> Floats:
 
 def _silence(scene: Scene) -> Floats:
     """Hours without a request before the last six; the whole known history for a key that never worked before."""
-    requests = scene.state.slots["hour_requests"]
-    newest_of_slot = np.full(requests.shape[1], -1, np.int32)
-    for hour in range(scene.hour - len(requests) + 1, scene.hour - SILENCE_AFTER_H + 1):
-        newest_of_slot[requests[hour % len(requests)] > 0] = hour
     newest = np.full(scene.n, -1, np.int64)
-    np.maximum.at(newest, scene.key_at, newest_of_slot[scene.slots])
+    np.maximum.at(newest, scene.key_at, scene.used_until)
     newest = np.maximum(newest, scene.state.keys["last_active"][scene.index])
     since = scene.hour - SILENCE_AFTER_H - newest
     known = scene.history + scene.state.params.quarantine_h

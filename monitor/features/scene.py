@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,13 @@ from monitor.features.slots import FINE
 from monitor.features.state import FleetState
 from monitor.frames import KEYS, check, epoch_s
 
-_MODEL = int(Dimension.MODEL)
+CHUNK_KEYS: Final = 2_500
+"""Active keys looked at together: vectors that stay in the cache, and memory that does not grow with the fleet."""
+
+SILENCE_AFTER_H: Final = 6
+"""Silence is looked for before the last six hours, so that it is still seen while what ended it goes on."""
+
+_MODEL: Final = int(Dimension.MODEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class Scene:
     `bucket`: the last ten-minute bucket that began before `at`; windows end with it. `cost` and the like: by window
     ("10m", "1h", "6h", "24h") and slot. `cost_by_bucket`: (6, active keys), the buckets of the trailing hour, oldest first; the rows
     `fine_at` of the ten-minute ring hold them by slot.
-    `is_known`: (dimension, active keys), whether anything is known of the trailing hour; `is_fine`: in ten-minute buckets."""
+    `used_until`: newest hour of use before the last six. `is_known`: (dimension, active keys), whether anything is known of
+    the trailing hour; `is_fine`: in ten-minute buckets."""
 
     state: FleetState
     at: datetime
@@ -58,6 +67,7 @@ class Scene:
     counter_10m: Floats
     counter_1h: Floats
     counter_24h: Floats
+    used_until: Ints
     novelty: Floats
     peer_novelty: Floats
     share: Floats
@@ -100,8 +110,10 @@ def inventory_of(state: FleetState, keys: pd.DataFrame) -> Inventory:
     return made
 
 
-def scene_of(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Ints | None = None) -> Scene:
-    """Raises ValueError for a moment after the head hour, or before the ten-minute ring."""
+def scenes(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Ints | None = None) -> Iterator[Scene]:
+    """The active keys in ascending order, CHUNK_KEYS at most in a scene, at least one scene: memory stays bounded.
+
+    Raises ValueError for a moment after the head hour, or before the ten-minute ring."""
     bucket = -(-int(at.timestamp()) // BUCKET_S) - 1
     hour = bucket // FINE_PER_HOUR
     if not state.head_hour - FINE_HOURS + 1 < hour <= state.head_hour:
@@ -113,32 +125,41 @@ def scene_of(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Ints 
         wanted = np.zeros(state.keys.n, np.bool_)
         wanted[only[only + 1 < state.keys.n] + 1] = True
         is_active &= wanted
-    index = np.flatnonzero(is_active)
     slots = look.slots_of(is_active)
+    key_of_slot = state.slots["key"][slots]
     history = novelty.history_hours(state, inventory.born_hour)
+    active = np.flatnonzero(is_active)
+    for index in np.array_split(active, max(1, -(-len(active) // CHUNK_KEYS))):
+        first, last = np.searchsorted(key_of_slot, [index[0], index[-1] + 1]) if len(index) else (0, 0)
+        yield _scene(look, slots[first:last], index, at=at, inventory=inventory, history=history)
+
+
+def _scene(look: _Look, slots: Ints, index: Ints, *, at: datetime, inventory: Inventory, history: Floats) -> Scene:
+    state = look.state
     prior = priors(state, inventory.owner)
-    own, peers = novelty.surprise(state, prior, slots, hour=hour, history=history)
+    own, peers = novelty.surprise(state, prior, slots, hour=look.hour, history=history)
     key = state.slots["key"][slots].astype(np.int64)
     mature = np.minimum(history / novelty.MATURE_H, 1.0)[key]
     return Scene(
         state=state,
         at=at,
-        bucket=bucket,
-        hour=hour,
+        bucket=look.bucket,
+        hour=look.hour,
         index=index,
         slots=slots,
-        key_at=(np.cumsum(is_active) - 1)[key],
+        key_at=np.searchsorted(index, key),
         dimension=state.slots["dimension"][slots].astype(np.int64),
         cost=look.windows("cost", slots),
         requests=look.windows("requests", slots),
         tokens=look.windows("tokens", slots),
         fine_at=look.fine,
-        cost_by_bucket=look.cost_by_bucket(index),
+        cost_by_bucket=look.cost_by_bucket[:, index],
         is_known=look.is_known[:, index],
         is_fine=look.is_fine[:, index],
         counter_10m=look.counter("10m")[index],
         counter_1h=look.counter("1h")[index],
         counter_24h=look.counter("24h")[index],
+        used_until=look.used_until[slots],
         novelty=novelty.novelty(own) * mature,
         peer_novelty=novelty.novelty(peers),
         share=prior.share[slots],
@@ -151,75 +172,90 @@ class _Look:
     """Where the windows of one moment lie in the rings, and which (dimension, key) are known in which granularity."""
 
     def __init__(self, state: FleetState, *, bucket: int, hour: int) -> None:
-        self._state = state
-        keys, ring = state.keys, state.params.ring_hours
+        self.state, self.bucket, self.hour = state, bucket, hour
+        keys, ring, slots = state.keys, state.params.ring_hours, state.slots
         self.fine = np.arange(bucket - FINE_PER_HOUR + 1, bucket + 1) % FINE
         self._hour_at = hour % ring
-        is_hour_end = bucket % FINE_PER_HOUR == FINE_PER_HOUR - 1
-        self._head = self.fine[FINE_PER_HOUR - 1 - bucket % FINE_PER_HOUR :]
-        self._is_hour_end = is_hour_end
-        self._older = {name: (hour - np.arange(1, n)) % ring for name, n in (("6h", 6), ("24h", 24))}
-        slots = state.slots
+        self._rows = {
+            "1h": self.fine,
+            "running": self.fine[FINE_PER_HOUR - 1 - bucket % FINE_PER_HOUR :],
+            "6h": (hour - np.arange(1, 6)) % ring,
+            "24h": (hour - np.arange(1, 24)) % ring,
+        }
+        self._sums: dict[tuple[str, str], Ints] = {}
         code = slots["dimension"].astype(np.int64) * keys.n + slots["key"]
-        shape = (N_DIMENSIONS, keys.n)
-        self._fine_requests = slots["fine_requests"][self.fine].sum(axis=0, dtype=np.int64)
-        has_rows = (total_by(code, self._fine_requests, shape[0] * shape[1]) > 0).reshape(shape)
-        self.is_fine: Bools = (keys["fine_quality"][self.fine] > 0).any(axis=0) | has_rows
+        used = total_by(code, self._sum("requests", "1h"), N_DIMENSIONS * keys.n).reshape(N_DIMENSIONS, keys.n)
+        self.is_fine: Bools = (keys["fine_quality"][self.fine] > 0).any(axis=0) | (used > 0)
         has_hour = (keys["hour_quality"][self._hour_at] > 0) | keys["is_hourly"][self._hour_at]
-        self._use_hour: Bools = has_hour & ~self.is_fine & is_hour_end
-        self.is_known = self.is_fine | self._use_hour
-        self._slot_use_hour = self._use_hour[slots["dimension"], slots["key"]]
+        is_hour_end = bucket % FINE_PER_HOUR == FINE_PER_HOUR - 1
+        use_hour = has_hour & ~self.is_fine & is_hour_end
+        self.is_known = self.is_fine | use_hour
+        self._slot_use_hour = use_hour[slots["dimension"], slots["key"]]
+        self.cost_by_bucket = self._cost_by_bucket()
+        self.used_until = self._used_until()
 
     def active(self) -> Bools:
         """Keys with usage or counter spend in the trailing hour, by key index."""
-        slots = self._state.slots
-        requests = np.where(self._slot_use_hour, slots["hour_requests"][self._hour_at], self._fine_requests)
-        active = total_by(slots["key"], requests, self._state.keys.n) > 0
+        slots = self.state.slots
+        requests = np.where(self._slot_use_hour, slots["hour_requests"][self._hour_at], self._sum("requests", "1h"))
+        active = total_by(slots["key"], requests, self.state.keys.n) > 0
         return active | (self.counter("1h") > 0)
 
     def slots_of(self, is_active: Bools) -> Ints:
         """Slots of active keys with any usage in the last day, in canonical order."""
-        slots = self._state.slots
-        used = slots["hour_requests"].any(axis=0) | (self._fine_requests > 0)
+        slots = self.state.slots
+        used = slots["hour_requests"].any(axis=0) | (self._sum("requests", "1h") > 0)
         used &= is_active[slots["key"]]
         order = slots.canonical()
         found: Ints = order[used[order]]
         return found
 
-    def cost_by_bucket(self, index: Ints) -> Floats:
-        """(6, keys): nano-dollars by ten-minute bucket of the trailing hour, oldest first."""
-        slots = self._state.slots
-        at = np.flatnonzero(slots["dimension"] == _MODEL)
-        key, ring = slots["key"][at], slots["fine_cost"]
-        return np.stack([total_by(key, ring[row][at], self._state.keys.n)[index] for row in self.fine.tolist()])
-
     def windows(self, measure: str, slots: Ints) -> dict[str, Floats]:
         """Sums by window; hours of a day are those before the hour under way, and this one up to the moment."""
-        fine, hours = self._state.slots[f"fine_{measure}"], self._state.slots[f"hour_{measure}"]
         use_hour = self._slot_use_hour[slots]
-        at_hour = hours[self._hour_at][slots].astype(np.float64)
-        trailing = np.where(use_hour, at_hour, _sum(fine, self.fine)[slots])
-        running = np.where(use_hour, at_hour, _sum(fine, self._head)[slots])
-        return {
-            "10m": fine[self.fine[-1]][slots].astype(np.float64),
-            "1h": trailing,
-            **{name: running + _sum(hours, rows)[slots] for name, rows in self._older.items()},
+        at_hour = self.state.slots[f"hour_{measure}"][self._hour_at][slots]
+        running = np.where(use_hour, at_hour, self._sum(measure, "running")[slots])
+        found = {
+            "10m": self.state.slots[f"fine_{measure}"][self.fine[-1]][slots],
+            "1h": np.where(use_hour, at_hour, self._sum(measure, "1h")[slots]),
+            "6h": running + self._sum(measure, "6h")[slots],
+            "24h": running + self._sum(measure, "24h")[slots],
         }
+        return {window: sums.astype(np.float64) for window, sums in found.items()}
 
     def counter(self, window: str) -> Floats:
         """Counter spend by key index over "10m", "1h" or "24h"."""
-        fine, hours = self._state.keys["counter_fine"], self._state.keys["counter_hour"]
-        if window == "10m":
-            newest: Floats = fine[self.fine[-1]].astype(np.float64)
-            return newest
-        if window == "1h":
-            return _sum(fine, self.fine)
-        return _sum(fine, self._head) + _sum(hours, self._older[window])
+        fine, hours = self.state.keys["counter_fine"], self.state.keys["counter_hour"]
+        if window == "24h":
+            return (_sum(fine, self._rows["running"]) + _sum(hours, self._rows["24h"])).astype(np.float64)
+        return _sum(fine, self.fine[-1:] if window == "10m" else self.fine).astype(np.float64)
+
+    def _sum(self, measure: str, window: str) -> Ints:
+        """Exact sums by slot over the rows of a window; kept for the moment."""
+        if (measure, window) not in self._sums:
+            size = "hour" if window in ("6h", "24h") else "fine"
+            self._sums[measure, window] = _sum(self.state.slots[f"{size}_{measure}"], self._rows[window])
+        return self._sums[measure, window]
+
+    def _cost_by_bucket(self) -> Floats:
+        """(6, keys): nano-dollars by ten-minute bucket of the trailing hour, oldest first."""
+        slots = self.state.slots
+        at = np.flatnonzero(slots["dimension"] == _MODEL)
+        key, ring = slots["key"][at], slots["fine_cost"]
+        return np.stack([total_by(key, ring[row][at], self.state.keys.n) for row in self.fine.tolist()])
+
+    def _used_until(self) -> Ints:
+        """By slot: the newest hour with requests that is at least SILENCE_AFTER_H hours ago and still held, else -1."""
+        requests = self.state.slots["hour_requests"]
+        newest = np.full(requests.shape[1], -1, np.int64)
+        for hour in range(self.hour - len(requests) + 1, self.hour - SILENCE_AFTER_H + 1):
+            newest[requests[hour % len(requests)] > 0] = hour
+        return newest
 
 
-def _sum(ring: Array, rows: Ints) -> Floats:
-    """Sum of some rows of a ring, exact in int64, as float64."""
+def _sum(ring: Array, rows: Ints) -> Ints:
+    """Sum of some rows of a ring, exact."""
     total = np.zeros(ring.shape[-1], np.int64)
     for row in rows.tolist():
         total += ring[row]
-    return total.astype(np.float64)
+    return total

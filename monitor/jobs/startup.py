@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 async def start(app: App, shipped: Path) -> None:
     """Messages left in doubt are marked so, open intents resolved, the detector loaded, the state brought up to now.
 
-    Raises StoreError, ArtifactError (configured artifact only)."""
+    Raises StoreError (StoreCorrupt: the runbook says how to go on), ArtifactError (configured artifact only)."""
     now = app.now()
+    await asyncio.to_thread(app.store.maintenance.verify)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
     app.pipeline.trained = await asyncio.to_thread(

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 MINUTE_REACH = timedelta(hours=3)
 """Minute data is served in windows of at most three hours; older gaps are closed by the settle lane."""
 
+LANE_PATIENCE_S = 15.0
+"""How long a cycle waits for usage readings before it judges what it has."""
+
 RECALL = timedelta(minutes=10)
 """Counters older than this say little about now: after a longer pause they begin anew."""
 
@@ -57,11 +60,11 @@ class CycleReport:
 
 @dataclass(slots=True)
 class Lane:
-    """One kind of reading with a beat of its own; `read` returns up to where it now is complete."""
+    """One kind of reading with a beat of its own; `read` returns what it read, and up to where it now is complete."""
 
     name: str
     every: timedelta
-    read: Callable[[datetime, CycleReport], Awaitable[datetime]]
+    read: Callable[[datetime], Awaitable[tuple[UsageBatch, datetime]]]
     due: float = float("-inf")
     complete_until: datetime | None = None
 
@@ -71,10 +74,12 @@ class Watch:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.lock = asyncio.Lock()
+        self.lock = asyncio.Lock()  # one cycle at a time
+        self.pipeline_lock = asyncio.Lock()  # one thread in the pipeline at a time
         self.n_cycles = 0
         self.troubles: dict[str, Trouble] = {}
         self._counters: pd.DataFrame | None = None
+        self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
         schedule = app.settings.schedule
         self.lanes = (
             Lane("usage", schedule.usage_every, self._read_usage),
@@ -100,11 +105,11 @@ class Watch:
         """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
         async with self.lock:
             now = self.app.now()
-            self.app.pipeline.state.advance(now)  # before any usage is taken in
+            async with self.pipeline_lock:
+                self.app.pipeline.state.advance(now)  # before any usage is taken in
             report = CycleReport(at=now)
             inventory = await self._read_keys(now, report)
-            for lane in self.lanes:
-                await self._run_lane(lane, now, report)
+            await self._run_lanes(now, report)
             self.troubles, notices = troubles.note(self.troubles, report.errors, frozenset(report.worked), now)
             judgement = await self._judge(now, is_healthy=inventory is not None and inventory.is_complete)
             report.n_findings = len(judgement.findings)
@@ -118,13 +123,15 @@ class Watch:
     async def take(self, batch: UsageBatch) -> None:
         """Writes a batch to the store, then takes it into the state of the fleet."""
         await asyncio.to_thread(self.app.store.usage.write, batch.usage, batch.coverage)
-        await asyncio.to_thread(self.app.pipeline.take, batch.usage, batch.coverage)
+        async with self.pipeline_lock:
+            await asyncio.to_thread(self.app.pipeline.take, batch.usage, batch.coverage)
 
     async def _read_keys(self, now: datetime, report: CycleReport) -> Inventory | None:
         """The fast lane. None where the listing failed: then nothing automatic happens in this cycle."""
         store = self.app.store
         try:
-            known = [key.key_hash for key in await asyncio.to_thread(store.keys.keys)]
+            stored = await asyncio.to_thread(store.keys.keys)
+            known = [key.key_hash for key in stored if key.expires_at is None or key.expires_at > now]  # not listed
             inventory = await self.app.source.inventory(known)
         except SourceError as error:
             report.errors["keys"] = error
@@ -136,8 +143,10 @@ class Watch:
         await asyncio.to_thread(store.usage.write_counters, sample)
         before, self._counters = self._counters, sample
         if before is not None:
+            self._counters = counters.latest(before, sample)
             deltas = counters.deltas(before, sample)
-            self.app.pipeline.take_counters(deltas)
+            async with self.pipeline_lock:
+                self.app.pipeline.take_counters(deltas)
             await self._drill_down(self._bursts(deltas, now), now, report)
         return inventory
 
@@ -168,43 +177,60 @@ class Watch:
         report.n_usage_rows += len(batch.usage)
         await self.take(batch)
 
-    async def _run_lane(self, lane: Lane, now: datetime, report: CycleReport) -> None:
-        """Runs a lane that is due; after a failure it is due again at once (the circuit breaker paces it)."""
+    async def _run_lanes(self, now: datetime, report: CycleReport) -> None:
+        """Starts the lanes that are due and waits a little for them. A reading that waits for its request budget goes on
+        beside the next cycles: the counters must not wait for it. After a failure a lane is due again at once (the circuit
+        breaker paces it)."""
         monotonic = self.app.clock.monotonic()
-        if monotonic < lane.due:
-            return
+        for lane in self.lanes:
+            if lane.name not in self._under_way and monotonic >= lane.due:
+                self._under_way[lane.name] = asyncio.create_task(self._run_lane(lane, now, monotonic))
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=LANE_PATIENCE_S)
+        for name in [name for name, task in self._under_way.items() if task.done()]:
+            outcome = self._under_way.pop(name).result()
+            if isinstance(outcome, SourceError):
+                report.errors[name] = outcome
+            else:
+                report.worked.add(name)
+                report.n_usage_rows += outcome
+
+    async def _run_lane(self, lane: Lane, now: datetime, monotonic: float) -> int | SourceError:
+        """Rows read, or why not."""
         try:
-            lane.complete_until = await lane.read(now, report)
+            batch, lane.complete_until = await lane.read(now)
         except SourceError as error:
-            report.errors[lane.name] = error
-            return
-        report.worked.add(lane.name)
+            return error
+        await self.take(batch)
         lane.due = monotonic + lane.every.total_seconds()
         until = {each.name: each.complete_until.isoformat() for each in self.lanes if each.complete_until}
         await asyncio.to_thread(self.app.store.state.put, "lanes", until)
+        return len(batch.usage)
 
-    async def _read_usage(self, now: datetime, report: CycleReport) -> datetime:
+    async def close(self) -> None:
+        """Ends readings under way; what they would have read is read again."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        self._under_way.clear()
+
+    async def _read_usage(self, now: datetime) -> tuple[UsageBatch, datetime]:
         """The overlap, or after a gap from where it began, as far as minute data reaches."""
         until = self.lanes[0].complete_until or now
         since = max(now - MINUTE_REACH, min(until, now) - self.app.settings.collect.overlap)
-        batch = await self.app.source.recent(_floor(since, BUCKET_S), now)
-        report.n_usage_rows += len(batch.usage)
-        await self.take(batch)
-        return now
+        return await self.app.source.recent(_floor(since, BUCKET_S), now), now
 
-    async def _read_settling(self, now: datetime, report: CycleReport) -> datetime:
+    async def _read_settling(self, now: datetime) -> tuple[UsageBatch, datetime]:
         """Whole hours that may still change, or after a gap all hours since."""
         settled = self.lanes[1].complete_until or now
         since = max(now - self.app.settings.collect.history, min(settled, now) - self.app.settings.collect.settle_after)
         until = _floor(now, HOUR_S)
-        batch = await self.app.source.hourly(_floor(since, HOUR_S), until)
-        report.n_usage_rows += len(batch.usage)
-        await self.take(batch)
-        return until
+        return await self.app.source.hourly(_floor(since, HOUR_S), until), until
 
     async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
         facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
-        return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
+        async with self.pipeline_lock:
+            return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
 
     async def _commit(self, judgement: Judgement, notices: tuple[Notice, ...], now: datetime) -> None:
         """One synced transaction; skipped where there is nothing to write."""

@@ -6,8 +6,9 @@ neither color the screen nor move the cursor.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import Clock, Message, MessageKind, Receipt, Severity
 from monitor.errors import DeliveryError
@@ -96,10 +97,8 @@ class TerminalNotifier:
 
     async def send(self, message: Message, *, thread: Receipt | None = None) -> Receipt:
         """Prints it. Raises DeliveryError if the console is gone."""
-        with self._console.capture() as captured:  # printing itself would exit the process on a broken pipe
-            show(message, self._console)
         try:
-            self._console.file.write(captured.get())
+            self._console.file.write(_rendered(message, self._console))
             self._console.file.flush()
         except OSError as error:
             raise DeliveryError("the terminal cannot be written to", permanent=False) from error
@@ -119,6 +118,19 @@ class TerminalNotifier:
 
     async def close(self) -> None:
         """Nothing to release."""
+
+
+def _rendered(message: Message, console: Console) -> str:
+    """What `show` prints, as text: printing by rich itself would end the process where the reader of a pipe has gone."""
+    from rich.console import Console as StandardConsole
+
+    sheet = io.StringIO()
+    color: Any = console.color_system  # typed by rich as any text, taken by it as a few words
+    show(
+        message,
+        StandardConsole(file=sheet, force_terminal=console.is_terminal, width=console.width, color_system=color),
+    )
+    return sheet.getvalue()
 
 
 def _listed(heading: str, items: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@
     wire.py         JSON of keys, workspaces and credits -> domain values
     keys_api.py     the reading calls about keys
     analytics.py    the usage queries
+    activity.py     daily usage of one key: the fallback
+    amounts.py      counts, costs and times of usage rows, and their bounds
     control.py      the only calls that change a key
 
 Facts about the API come from its OpenAPI document and guides (https://openrouter.ai/docs); what is not documented

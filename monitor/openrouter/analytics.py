@@ -13,7 +13,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from monitor.domain import NUSD, Dimension
 from monitor.errors import BadPayload, BadRequest, NotFound, Unavailable
+from monitor.openrouter.activity import ActivityRow, decode_activity
+from monitor.openrouter.amounts import MAX_BAD_SHARE, UNREADABLE, Count, Usd, brief, epoch_s
 from monitor.openrouter.calls import Params
 from monitor.openrouter.lanes import LaneName
 
@@ -28,7 +30,6 @@ MAX_ROWS: Final = 10_000
 MAX_MINUTES: Final = 180
 """Minute granularity is served for windows of at most three hours."""
 MAX_DAYS: Final = 31
-MAX_BAD_SHARE: Final = 0.05
 MAX_LABEL: Final = 300
 """Longer labels (app titles are free text of strangers) are cut."""
 
@@ -42,10 +43,6 @@ FIELDS: Final[Mapping[Dimension, str]] = {
 }
 
 Ints = npt.NDArray[np.int64]
-
-# A single row beyond these is no usage but damage; and 9,000 rows of them still add up inside int64.
-Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-Usd = Annotated[float, msgspec.Meta(ge=0.0, le=1e6)]
 
 
 class Caller(Protocol):
@@ -193,7 +190,7 @@ def decode_answer(payload: bytes, query: AnalyticsQuery) -> AnalyticsAnswer:
     try:
         body = readers.whole.decode(payload).data
         rows, n_total = body.data, len(body.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         body, rows = _careful(payload, readers)
         n_total = len(body.data)
     times, is_bad, is_outside = _times(rows, query)
@@ -230,15 +227,15 @@ def _careful(payload: bytes, readers: _Readers) -> tuple[_Body, list[Any]]:
     """Row by row: (envelope with all rows unread, rows that fit)."""
     try:
         body = readers.careful.decode(payload).data
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadPayload(
-            f"analytics: an answer does not fit its schema ({_brief(error)}); its usage stays unknown"
+            f"analytics: an answer does not fit its schema ({brief(error)}); its usage stays unknown"
         ) from error
     rows = []
     for raw in body.data:
         try:
             rows.append(readers.row.decode(raw))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             continue
     return body, rows
 
@@ -246,24 +243,11 @@ def _careful(payload: bytes, readers: _Readers) -> tuple[_Body, list[Any]]:
 def _times(rows: Sequence[Any], query: AnalyticsQuery) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """(bucket starts, unreadable, at or beyond the end) by row. One bucket past the end is what an inclusive `end` gives;
     anything farther out, or off the grid of the granularity, is no row of this window."""
-    times = np.fromiter((_epoch(row.date_ or row.created_at) for row in rows), dtype=np.int64, count=len(rows))
+    times = np.fromiter((epoch_s(row.date_ or row.created_at) for row in rows), dtype=np.int64, count=len(rows))
     since, until, step = int(query.since.timestamp()), int(query.until.timestamp()), query.granularity.seconds
     edge = until - until % step
     is_bad = (times < since - since % step) | (times > edge) | (times % step != 0)
     return times, is_bad, (times >= until) | (times < since)
-
-
-@functools.lru_cache(maxsize=16_384)
-def _epoch(text: str | None) -> int:
-    """Epoch seconds of `2026-05-19`, `2026-08-27 17:13:00`, `2025-01-01T00:00:00.000Z` or with an offset; -1 if unreadable."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return -1
-    try:
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (OverflowError, ValueError):
-        return -1
 
 
 def _labels(values: Iterable[str | int | None]) -> list[str | None]:
@@ -288,10 +272,6 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _brief(error: Exception) -> str:
-    return str(error)[:120]
-
-
 class _Named(msgspec.Struct):
     name: str
 
@@ -311,8 +291,8 @@ def missing_names(payload: bytes) -> dict[str, list[str]]:
     """What we ask for and `GET /analytics/meta` does not offer, by kind; empty when all is there. Raises BadPayload."""
     try:
         meta = msgspec.json.decode(payload, type=_Meta).data
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadPayload(f"analytics: /analytics/meta does not fit its schema ({_brief(error)})") from error
+    except UNREADABLE as error:
+        raise BadPayload(f"analytics: /analytics/meta does not fit its schema ({brief(error)})") from error
     wanted: Mapping[str, tuple[Iterable[str], list[_Named]]] = {
         "metrics": (METRICS, meta.metrics),
         "dimensions": ((KEY_FIELD, *FIELDS.values()), meta.dimensions),
@@ -325,56 +305,12 @@ def missing_names(payload: bytes) -> dict[str, list[str]]:
     return {kind: names for kind, names in missing.items() if names}
 
 
-class ActivityRow(msgspec.Struct, frozen=True):
-    """One UTC day, model and endpoint of one key; USD. Lists the fields we read, unknown ones are ignored."""
-
-    date: str
-    model_permaslug: str
-    provider_name: str | None
-    usage: Usd
-    byok_usage_inference: Usd | None
-    requests: Count
-    prompt_tokens: Count | None
-    completion_tokens: Count | None
-    reasoning_tokens: Count | None
-
-    def day_start(self) -> int:
-        """Epoch seconds of the day, -1 if unreadable (`YYYY-MM-DD`, also seen with a midnight behind it)."""
-        return _epoch(self.date)
-
-
-class _RawActivity(msgspec.Struct):
-    data: list[msgspec.Raw]
-
-
-def decode_activity(payload: bytes) -> list[ActivityRow]:
-    """The rows of `GET /activity`. Raises BadPayload also when more than one row in twenty is unreadable."""
-    reader = msgspec.json.Decoder(ActivityRow, strict=False)
-    try:
-        raws = msgspec.json.decode(payload, type=_RawActivity).data
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadPayload(f"activity: an answer does not fit its schema ({_brief(error)})") from error
-    rows = []
-    for raw in raws:
-        try:
-            row = reader.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue
-        total = row.usage + (row.byok_usage_inference or 0.0)
-        if row.day_start() >= 0 and row.day_start() % 86400 == 0 and np.isfinite(total):
-            rows.append(row)
-    if len(raws) - len(rows) > MAX_BAD_SHARE * len(raws):
-        raise BadPayload(
-            f"activity: {len(raws) - len(rows)} of {len(raws)} rows are unreadable; the usage stays unknown"
-        )
-    return rows
-
-
 class AnalyticsApi:
     """The three calls. `n_requests` counts what was spent; every method raises `SourceError`."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, *, lane: LaneName = "analytics") -> None:
+        """`lane`: whose budget queries are paid from."""
+        self._caller, self._lane = caller, lane
         self._names_checked = False
         self._check = asyncio.Lock()
         self.n_requests = 0
@@ -383,7 +319,7 @@ class AnalyticsApi:
         """Asks once; names are held against /analytics/meta before the first question."""
         await self._check_names()
         self.n_requests += 1
-        payload = await self._caller.call("POST", "/analytics/query", body=query.body(), lane="analytics")
+        payload = await self._caller.call("POST", "/analytics/query", body=query.body(), lane=self._lane)
         return decode_answer(payload, query)
 
     async def activity(self, key_hash: str) -> list[ActivityRow]:

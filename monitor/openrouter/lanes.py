@@ -13,7 +13,7 @@ from monitor.errors import NotFound, RateLimited, SourceError, Unavailable
 from monitor.openrouter.answer import is_outage
 from monitor.openrouter.breaker import Circuit, CircuitState, admit, record
 
-LaneName = Literal["keys", "analytics"]
+LaneName = Literal["keys", "analytics", "drilldown"]
 
 
 class CircuitOpen(Unavailable):

@@ -72,8 +72,8 @@ class Transport:
         self._deadline_s = settings.request_timeout.total_seconds()
         self._max_bytes = settings.max_response_mb * 1_000_000
         self._slots = asyncio.Semaphore(settings.concurrency)
-        budgets = {"analytics": SlidingBudget(settings.analytics_per_minute, clock)} if budgets is None else budgets
-        names: tuple[LaneName, ...] = ("keys", "analytics")
+        budgets = _budgets(settings.analytics_per_minute, clock) if budgets is None else budgets
+        names: tuple[LaneName, ...] = ("keys", "analytics", "drilldown")
         self._lanes = {name: Lane(name, budgets.get(name, Unlimited()), clock) for name in names}
         self._skews: deque[float] = deque(maxlen=_N_SKEW_SAMPLES)
         self._client = _client(http, settings, self._secret)
@@ -172,6 +172,15 @@ class Transport:
         """Backoff doubling from 1 s, at least as long as the lane is held; the jitter keeps callers apart."""
         backoff_s = 2.0 ** (state.attempt_number - 1) * self._rng.uniform(0.5, 1.0)
         return max(backoff_s, lane.hold_s + self._rng.uniform(0.0, 1.0)) if lane.hold_s else backoff_s
+
+
+def _budgets(analytics_per_minute: int, clock: Clock) -> dict[LaneName, Budget]:
+    """A quarter of the analytics budget is kept for looking into bursts: they must not queue behind a sweep of all keys."""
+    n_drilldown = max(1, analytics_per_minute // 4)
+    return {
+        "analytics": SlidingBudget(max(1, analytics_per_minute - n_drilldown), clock),
+        "drilldown": SlidingBudget(n_drilldown, clock),
+    }
 
 
 def _client(http: httpx.AsyncBaseTransport | None, settings: OpenRouter, secret: str) -> httpx.AsyncClient:

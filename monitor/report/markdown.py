@@ -8,7 +8,7 @@ from typing import Final
 
 from monitor.report import words
 from monitor.report.digest import Digest, KeyWeek, OwnerWeek
-from monitor.wording import change, money, name, one_line
+from monitor.wording import change, money, name, one_line, to_the_cent
 
 _ACTIVE: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@!]|\$(?!\d))")
 _LINKS: Final = re.compile(r"(?i)(\b(?:https?|ftp|mailto|xmpp))(:)|(\bwww)(\.)")
@@ -16,12 +16,16 @@ _LINE_START: Final = re.compile(r"^([-+=]|\d+(?=[.)]))")
 
 
 def escape(text: str) -> str:
-    """Text from outside as literal Markdown, also in a table's cell: nothing in it formats, links, or breaks the row.
+    """Text from outside as literal Markdown, also at the start of a line: nothing in it formats, links, or begins a list.
 
     Rendering gives the text back as it was, on one line."""
+    return _LINE_START.sub(_inert_start, escape_cell(text))
+
+
+def escape_cell(text: str) -> str:
+    """Like `escape`, for a table's cell: nothing breaks the row, and a dash or a sign at its start means nothing."""
     plain = _ACTIVE.sub(r"\\\1", one_line(text))
-    plain = _LINKS.sub(lambda found: rf"{found[1] or found[3]}\{found[2] or found[4]}", plain)
-    return _LINE_START.sub(_inert_start, plain)
+    return _LINKS.sub(lambda found: rf"{found[1] or found[3]}\{found[2] or found[4]}", plain)
 
 
 def _inert_start(found: re.Match[str]) -> str:
@@ -59,11 +63,14 @@ def _summary(digest: Digest) -> str:
     total = digest.account_total_nusd
     gap = digest.gap_nusd
     rows = [
-        ("Sum of keys", money(digest.spent_nusd)),
-        ("Unattributed (rows no single key could be given)", money(digest.unattributed_nusd)),
-        ("Account total by its counters", "not known" if total is None else money(total)),
-        ("Gap", "not known" if gap is None else money(gap)),
-        ("Week before, sum of keys", f"{money(digest.before_nusd)} ({change(digest.spent_nusd, digest.before_nusd)})"),
+        ("Sum of keys", to_the_cent(digest.spent_nusd)),
+        ("Unattributed (rows no single key could be given)", to_the_cent(digest.unattributed_nusd)),
+        ("Account total by its counters", "not known" if total is None else to_the_cent(total)),
+        ("Gap", "not known" if gap is None else to_the_cent(gap)),
+        (
+            "Week before, sum of keys",
+            f"{to_the_cent(digest.before_nusd)} ({change(digest.spent_nusd, digest.before_nusd)})",
+        ),
         ("Data", words.completeness(digest)),
     ]
     return _table(("", ""), rows)
@@ -110,7 +117,7 @@ def _money(spent_nusd: int, before_nusd: int) -> tuple[str, str, str]:
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [_row(columns), _row(["---"] * len(columns))]
-    return "\n".join([*lines, *(_row([escape(cell) for cell in row]) for row in rows)])
+    return "\n".join([*lines, *(_row([escape_cell(cell) for cell in row]) for row in rows)])
 
 
 def _row(cells: Sequence[str]) -> str:

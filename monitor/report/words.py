@@ -7,7 +7,7 @@ from typing import Final
 
 from monitor.domain import Action, ActionState, ApiKey, Incident, Severity, Verb
 from monitor.report.digest import Digest, KeyWeek
-from monitor.wording import change, count, moment, money, name
+from monitor.wording import change, count, dollars, moment, money, name, to_the_cent
 
 NOBODY: Final = "(no owner named)"
 _SHORT_HASH: Final = 12
@@ -54,14 +54,16 @@ def headline(digest: Digest) -> str:
 
 def balance(digest: Digest) -> str:
     """How the sum of the keys stands to the account's own total."""
-    parts = f"keys {money(digest.spent_nusd)} + unattributed {money(digest.unattributed_nusd)}"
+    parts = f"keys {to_the_cent(digest.spent_nusd)} + unattributed {to_the_cent(digest.unattributed_nusd)}"
     gap = digest.gap_nusd
     if digest.account_total_nusd is None or gap is None:
         return f"{parts}; the account's own counters are not known for the whole week"
     if gap == 0:
-        return f"{parts} = account total {money(digest.account_total_nusd)}"
+        return f"{parts} = account total {to_the_cent(digest.account_total_nusd)}"
     side = "more" if gap > 0 else "less"
-    return f"{parts}; the account's counters say {money(digest.account_total_nusd)}, {money(abs(gap))} {side}"
+    return (
+        f"{parts}; the account's counters say {to_the_cent(digest.account_total_nusd)}, {to_the_cent(abs(gap))} {side}"
+    )
 
 
 def completeness(digest: Digest) -> str:
@@ -105,7 +107,7 @@ def limit(key: ApiKey | None) -> str:
     if key is None or key.settings.limit_usd is None:
         return "none" if key else "?"
     reset = f" {name(key.settings.limit_reset)}" if key.settings.limit_reset else ""
-    return f"{money(round(key.settings.limit_usd * 1_000_000_000))}{reset}"
+    return f"{dollars(key.settings.limit_usd)}{reset}"
 
 
 def names(lines: Sequence[KeyWeek]) -> list[str]:

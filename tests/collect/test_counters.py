@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from build import NOW, a_hash, a_key
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.collect.counters import DAILY_UNKNOWN, bursts, deltas, latest, sample
@@ -141,17 +142,20 @@ def test_near_midnight_clocks_may_differ_and_the_daily_counter_proves_nothing():
     assert spent(before, after) == [(1, 50 * NUSD, False)]
 
 
+@settings(deadline=None)
 @given(
-    start=st.datetimes(datetime(2024, 1, 1), datetime(2028, 12, 31)).map(lambda moment: moment.replace(tzinfo=UTC)),
+    start=st.integers(0, 5 * 366 * 86_400).map(
+        lambda seconds: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    ),
     steps=st.lists(
-        st.tuples(st.integers(1, 200_000), st.integers(0, 500 * NUSD), st.floats(-1e-9, 1e-9)), min_size=2, max_size=40
+        st.tuples(st.integers(1, 200_000), st.integers(0, 500 * NUSD), st.floats(-1e-9, 1e-9)), min_size=2, max_size=12
     ),
     lifetime=st.integers(0, 10**6 * NUSD),
-    missed=st.sets(st.integers(1, 39), max_size=10),
+    missed=st.sets(st.integers(1, 11), max_size=4),
 )
 def test_over_any_resets_and_missed_samples_the_deltas_add_up_to_what_was_spent(start, steps, lifetime, missed):
     # given a key that spends at random moments over days, weeks and months, read with float noise
-    moment, daily, total, samples = start.replace(microsecond=0), 0, 0, []
+    moment, daily, total, samples = start, 0, 0, []
     for pause_s, cost, noise_usd in steps:
         later = moment + timedelta(seconds=pause_s)
         daily = (daily if later.date() == moment.date() else 0) + cost
@@ -161,7 +165,7 @@ def test_over_any_resets_and_missed_samples_the_deltas_add_up_to_what_was_spent(
 
     # when its counters are read now and then
     read = [frame for no, frame in enumerate(samples) if no not in missed]
-    got = [deltas(before, after) for before, after in zip(read, read[1:], strict=False)]
+    got = [deltas(before, after) for before, after in itertools.pairwise(read)]
 
     # then their differences are the spend between the first and the last reading, to the noise
     expected = read[-1]["usage_nusd"].iloc[0] - read[0]["usage_nusd"].iloc[0]
@@ -169,6 +173,7 @@ def test_over_any_resets_and_missed_samples_the_deltas_add_up_to_what_was_spent(
     assert sum(frame["cost_nusd"].sum() for frame in got) == pytest.approx(expected, abs=4 * len(got) + 1)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(20)), st.lists(st.integers(-5 * NUSD, 50 * NUSD), min_size=20, max_size=20))
 def test_deltas_do_not_depend_on_the_order_of_rows_or_on_other_keys(order, costs):
     before = at(NOW, *[(no, 100 * NUSD, NUSD) for no in range(20)])
@@ -243,6 +248,7 @@ def test_the_largest_excess_in_dollars_comes_first_and_the_number_is_limited():
     assert found(rows, [0.0, 0.0, 0.0, 100.0], limit=2) == [1, 3]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 10**12), st.booleans(), st.integers(1, 7200)), max_size=30),
     st.lists(st.floats(0, 1e12) | st.just(float("nan")), max_size=20),

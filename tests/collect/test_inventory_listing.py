@@ -6,7 +6,7 @@ import random
 import pytest
 from build import a_hash
 from fake_listing import FakeListing, random_churn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.collect.listing import MAX_WAVE, list_keys
@@ -17,6 +17,7 @@ def numbers(hashes) -> set[int]:
     return {int(key_hash, 16) for key_hash in hashes}
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 700), page_size=st.integers(1, 130))
 def test_every_key_is_listed_for_any_number_of_keys_and_any_page_size(n, page_size):
     api = FakeListing({None: list(range(n, 0, -1))}, page_size=page_size)

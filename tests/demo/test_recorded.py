@@ -13,10 +13,8 @@ from monitor.config import Settings
 from monitor.demo import recorded
 from monitor.demo.clock import ManualClock
 from monitor.demo.server import FakeOpenRouter
-from monitor.demo.shipped import UNTIL, eventful, train_on_demo
 from monitor.demo.world import World
 from monitor.domain import BUCKET_S, HOUR_S
-from monitor.features import NAMES
 from monitor.frames import Catalog
 from monitor.openrouter.transport import Transport
 
@@ -61,18 +59,3 @@ async def test_our_client_reads_every_nano_dollar_of_the_world_and_gives_it_to_t
     pd.testing.assert_frame_equal(labelled(fine.usage, theirs), labelled(twin, ours))
     assert len(hourly.usage) > 1000
     assert len(fine.usage) > 10
-
-
-def test_a_detector_can_be_trained_on_the_demo_world() -> None:
-    trained = train_on_demo(Settings(), n_keys=40, days=4, seed=2)
-
-    assert trained.manifest.feature_names == NAMES
-    assert trained.manifest.trained_until == UNTIL
-    assert trained.manifest.n_keys > 20
-
-
-def test_the_training_world_holds_benign_events_and_no_theft() -> None:
-    kinds = {event.kind for event in eventful(n_keys=80, days=5, seed=2).events}
-
-    assert kinds
-    assert kinds <= {"batch_backfill", "growth", "model_migration"}

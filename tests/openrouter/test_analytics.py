@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import BadPayload, Unavailable
+from monitor.openrouter.activity import decode_activity
 from monitor.openrouter.analytics import (
     AnalyticsApi,
     AnalyticsQuery,
     Granularity,
-    decode_activity,
     decode_answer,
     missing_names,
 )

@@ -5,12 +5,13 @@ import asyncio
 import pytest
 from build import NOW
 from fake_keys import FakeClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.openrouter.lanes import SlidingBudget
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.lists(st.floats(0.0, 40.0), min_size=1, max_size=60))
 def test_no_minute_holds_more_requests_than_the_share(share, pauses):
     # given callers that come whenever they like

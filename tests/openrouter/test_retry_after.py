@@ -58,6 +58,8 @@ def test_no_header_makes_us_fail_or_wait_for_ever(headers):
     assert wait_s is None or (0.0 <= wait_s <= MAX_WAIT_S and math.isfinite(wait_s))
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)))
-def test_an_http_date_is_read_to_the_second(moment):
-    assert http_date(format_datetime(moment, usegmt=True)) == moment.replace(microsecond=0)
+@given(st.integers(0, 200 * 10**9))
+def test_an_http_date_is_read_to_the_second(seconds):
+    moment = datetime.fromtimestamp(seconds, UTC)
+
+    assert http_date(format_datetime(moment, usegmt=True)) == moment

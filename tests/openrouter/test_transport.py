@@ -10,7 +10,7 @@ import pytest
 from build import NOW, a_hash
 from fake_http import SECRET, Script, a_transport, an_error, ok
 from fake_keys import FakeClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import (
@@ -182,6 +182,7 @@ async def test_an_error_text_is_short_and_holds_no_secret_and_no_control_charact
     assert len(text) < 260
 
 
+@settings(deadline=None)
 @given(st.integers(200, 599), st.binary(max_size=300), st.sampled_from(["application/json", "text/html", "x", ""]))
 def test_whatever_comes_back_nothing_but_a_source_error_gets_out(status, body, media_type):
     app = Script(httpx.Response(status, content=body, headers={"content-type": media_type, "retry-after": "1"}))
