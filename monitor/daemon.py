@@ -114,6 +114,7 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
     async def rebuild() -> None:
         await rebuild_state(app, watch)
 
+    await watch.has_read.wait()
     while True:
         try:
             n_windows = await run_backfill(app, progress=progress or logged("backfill"), on_stage=rebuild)

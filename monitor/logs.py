@@ -59,3 +59,6 @@ def set_up(settings: Log, stream: IO[str] | None = None) -> None:
     root.setLevel(settings.level.upper())
     for name in ("httpx", "httpcore", "slack_sdk", "aiohttp", "apscheduler", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("apscheduler.scheduler").setLevel(
+        logging.ERROR
+    )  # skipped beats: the gap alarm speaks of what matters

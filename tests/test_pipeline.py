@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 from build import a_context, a_key, settings_with
 
 from monitor import frames
-from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect.findings import YOUNG_NOTE
 from monitor.detect.train import stack, train
@@ -86,8 +88,10 @@ class Lived:
         return self.pipeline.judge(self.at, a_context(*self.fleet.keys.values(), **facts))
 
 
-def lived(*, settings: Settings | None = None) -> Lived:
-    settings = settings or settings_with(response={"mode": "enforce"})
+@cache
+def _past() -> Lived:
+    """Five days of hours, a detector trained on them, and an hour of live buckets."""
+    settings = settings_with(response={"mode": "enforce"})
     fleet = Fleet()
     pipeline = Pipeline(settings, fleet.catalog, new_state(settings))
     batches = []
@@ -97,15 +101,22 @@ def lived(*, settings: Settings | None = None) -> Lived:
         pipeline.take(fleet.bucket(start, seconds=HOUR_S), everything_known(start, end, bucket_s=HOUR_S))
         batches.append(pipeline.features(end, fleet.keys))
     pipeline.trained = train(stack(batches[60:], NAMES), settings, seed=2)
-    return Lived(fleet, pipeline, START + timedelta(days=5))
+    one = Lived(fleet, pipeline, START + timedelta(days=5))
+    for _ in range(7):
+        one.live()
+    return one
+
+
+def lived(**settings: Any) -> Lived:
+    """A pipeline of its own with that past; `settings` change from now on."""
+    one = copy.deepcopy(_past())
+    one.pipeline.settings = settings_with(**({"response": {"mode": "enforce"}} | settings))
+    return one
 
 
 @pytest.fixture
 def world() -> Lived:
-    one = lived()
-    for _ in range(7):
-        one.live()
-    return one
+    return lived()
 
 
 def test_ordinary_hours_raise_nothing(world: Lived) -> None:
@@ -131,6 +142,7 @@ def test_judging_again_changes_nothing(world: Lived) -> None:
 
     again = world.judge()
 
+    assert len(first.findings) == 1
     assert again.findings == first.findings
 
 
@@ -164,8 +176,6 @@ def _wary(world: Lived) -> Any:
     """The detector with an alpha that a lone hot bucket never passes tenfold: a second one must confirm."""
     trained = world.pipeline.trained
     assert trained is not None
-    import msgspec
-
     levels = msgspec.structs.replace(trained.manifest.levels, alpha=trained.manifest.levels.alpha * 3)
     return type(trained)(
         trained.detector, trained.calibration, msgspec.structs.replace(trained.manifest, levels=levels)
@@ -174,7 +184,7 @@ def _wary(world: Lived) -> Any:
 
 def test_without_a_detector_rules_speak() -> None:
     rule = {"name": "ceiling", "max_usd_per_hour": 5.0}
-    one = lived(settings=settings_with(detection={"rules": [rule]}))
+    one = lived(detection={"rules": [rule]})
     one.pipeline.trained = None
 
     judged = one.live(stolen={3: 9.0})
@@ -184,9 +194,7 @@ def test_without_a_detector_rules_speak() -> None:
 
 
 def test_in_observe_mode_nothing_is_disabled() -> None:
-    one = lived(settings=Settings())
-    for _ in range(7):
-        one.live()
+    one = lived(response={"mode": "observe"})
 
     judged = one.live(stolen={3: 9.0})
 
@@ -205,20 +213,20 @@ def test_a_key_whose_last_hour_was_cut_off_is_told_of_but_not_disabled(world: Li
     assert judged.plan.actions == ()
 
 
-def test_a_new_key_is_marked_young(world: Lived) -> None:
+def test_a_new_key_is_marked_young_and_never_disabled_by_the_detector() -> None:
+    world = lived(detection={"rules": [{"name": "ceiling", "max_usd_per_hour": 5.0}]})
     young = a_key(500, created_at=world.at - timedelta(hours=1), key_name="new")
     world.fleet.keys[young.key_hash] = young
-    key_no = world.fleet.catalog.key_no(young.key_hash)
 
-    judged = [world.live(stolen={key_no: 30.0}) for _ in range(3)][-1]
+    judged = world.live(stolen={world.fleet.catalog.key_no(young.key_hash): 30.0})
 
-    notes = [note for finding in judged.findings for note in finding.quality.notes]
-    assert all(note == YOUNG_NOTE for note in notes)
+    assert {finding.key_hash for finding in judged.findings} == {young.key_hash}
+    assert all(YOUNG_NOTE in finding.quality.notes for finding in judged.findings)
     assert judged.plan.actions == ()
 
 
 def _incident(at: datetime, *, hours: float, **changes: Any) -> Incident:
-    fields: dict[str, Any] = {name: None for name in Incident.__dataclass_fields__}
+    fields: dict[str, Any] = dict.fromkeys(Incident.__dataclass_fields__)
     fields |= {
         "incident_id": "INC-1", "key_hash": "h", "state": IncidentState.OPEN, "onset_at": at, "opened_at": at,
         "last_seen_at": at + timedelta(hours=hours), "p_value": 1e-5,

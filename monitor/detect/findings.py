@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -38,7 +37,7 @@ class Memory:
 
     Two, because several moments fall into one bucket: the newer may be the one under way, which cannot confirm itself."""
 
-    hot_s: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    hot_s: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +114,17 @@ def _verdicts(
     batch: FeatureBatch, scored: Scored, memory: Memory, *, levels_: levels.Levels, settings: Settings, bucket_s: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which rows are told of, and which support a disable."""
+    spend = batch.spend
+    floor_nusd = settings.response.min_usd_per_hour * NUSD
+    is_joint = levels.is_joint(spend["joint_per_hour_nusd"].to_numpy(), levels=levels_, floor_nusd=floor_nusd)
+    hours = spend["history_hours"].to_numpy()
     can_disable = levels.may_disable(
-        scored.p_value,
-        batch.spend["joint_per_hour_nusd"].to_numpy(),
-        batch.spend["history_hours"].to_numpy(),
-        levels=levels_,
-        floor_nusd=settings.response.min_usd_per_hour * NUSD,
-        grace_hours=_grace_hours(settings),
+        scored.p_value, is_joint, hours, levels=levels_, grace_hours=_grace_hours(settings)
     )
     last = _last_hot(memory, batch.key_no, bucket_s=bucket_s)
     now = np.full(len(last), bucket_s, dtype=np.int64)
     confirmed = is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)
-    return scored.is_hot & (confirmed | can_disable), scored.is_hot & can_disable
+    return (scored.is_hot & confirmed) | is_joint, can_disable
 
 
 def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -> npt.NDArray[np.int64]:
@@ -142,7 +140,7 @@ def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int) -> M
         newest = kept.get(no, (0, 0))[1]
         if newest < bucket_s:
             kept[no] = (newest, bucket_s)
-    return Memory(MappingProxyType(kept))
+    return Memory(kept)
 
 
 def _grace_hours(settings: Settings) -> float:

@@ -1,9 +1,10 @@
 """The levels of a trained detector, and what a flagged row deserves: which rung, which severity.
 
 Two budgets, found from clean history when the detector is trained. Alarms may be wrong a few times a week (`alpha`). Taking
-a key out of service may practically never be wrong, so it asks for two signs at once: a p-value well below alpha, and more
-dollars that are new in model *and* in country or app in the same ten minutes than clean history ever showed
-(`joint_nusd_per_hour`). docs/adr/0004 has the measurements.
+a key out of service may practically never be wrong, so it asks for two signs at once: an alarm's p-value, and more dollars
+that are new in model *and* in country or app in the same ten minutes than clean history ever showed
+(`joint_nusd_per_hour`). Such dollars alone are an alarm: where no clean key ever tried anything new, a forest has nothing to
+split novelty by and is blind to it. docs/adr/0004 has the measurements.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ CRITICAL_AT_RISK_NUSD: Final = 50 * NUSD
 WARNING_AT_RISK_NUSD: Final = 5 * NUSD
 """Dollars a key may still lose until people look, from which an alarm is critical or a warning."""
 
-DISABLE_FACTOR: Final = 0.3
-"""Disabling asks for a p-value below this share of alpha. Much less would hang on the one most extreme clean key."""
+JOINT_FLOOR_NUSD: Final = 5 * NUSD
+"""Joint dollars an hour that are never enough, however clean the history: a colleague with new tools spends as much."""
 
 JOINT_MARGIN: Final = 1.25
 """Joint dollars an hour for disabling, over the most that clean keys showed (see `joint_level`)."""
@@ -46,12 +47,12 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def joint_level(joint_nusd: Ints, key_no: Ints) -> float:
     """Joint dollars an hour no clean key came near: a margin over the largest, the few most extreme keys set aside."""
     if len(joint_nusd) == 0:
-        return 0.0
+        return float(JOINT_FLOOR_NUSD)
     keys, inverse = np.unique(key_no, return_inverse=True)
     most = np.zeros(len(keys), dtype=np.int64)
     np.maximum.at(most, inverse, joint_nusd)
     n_aside = int(OUTLIER_SHARE * len(keys))
-    return JOINT_MARGIN * float(np.sort(most)[-1 - n_aside])
+    return max(float(JOINT_FLOOR_NUSD), JOINT_MARGIN * float(np.sort(most)[-1 - n_aside]))
 
 
 def at_stake(
@@ -62,12 +63,14 @@ def at_stake(
     return np.asarray(np.maximum(np.maximum(excess, novel_per_hour_nusd), unexplained_nusd), dtype=np.int64)
 
 
-def may_disable(
-    p: Floats, joint_nusd: Ints, history_hours: Floats, *, levels: Levels, floor_nusd: float, grace_hours: float
-) -> Bools:
+def is_joint(joint_nusd: Ints, *, levels: Levels, floor_nusd: float) -> Bools:
+    """Whether joint novel dollars lie beyond what clean history showed (and beyond the operator's floor)."""
+    return joint_nusd >= max(levels.joint_nusd_per_hour, floor_nusd)
+
+
+def may_disable(p: Floats, is_joint: Bools, history_hours: Floats, *, levels: Levels, grace_hours: float) -> Bools:
     """Whether the evidence alone supports disabling: never for a key without a baseline of its own (history < grace)."""
-    far = joint_nusd >= max(levels.joint_nusd_per_hour, floor_nusd)
-    return far & (p <= levels.alpha_disable) & (history_hours >= grace_hours)
+    return is_joint & (p <= levels.alpha_disable) & (history_hours >= grace_hours)
 
 
 def severity(at_stake_nusd: int, *, hours: float, limit_remaining_nusd: int | None, is_disable: bool) -> Severity:

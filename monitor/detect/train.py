@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -20,8 +20,9 @@ import numpy.typing as npt
 from monitor.config import Settings
 from monitor.detect import calibrate, findings
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
+from monitor.detect.base import Detector
 from monitor.detect.forest import Forest
-from monitor.detect.levels import DISABLE_FACTOR, Levels, joint_level
+from monitor.detect.levels import Levels, joint_level
 from monitor.domain import BUCKET_S, NUSD
 from monitor.errors import ArtifactError
 from monitor.frames import FeatureBatch
@@ -101,15 +102,22 @@ def without(rows: Rows, excluded: Sequence[Excluded]) -> Rows:
     return rows.take(keep)
 
 
-def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int) -> Trained:
-    """A detector, its calibration and levels, from clean history sorted by (key, time).
+def train(
+    rows: Rows,
+    settings: Settings,
+    *,
+    excluded: Sequence[Excluded] = (),
+    seed: int,
+    make: Callable[[tuple[str, ...]], Detector] = Forest,
+) -> Trained:
+    """A detector, its calibration and levels, from clean history sorted by (key, time). `make`: an unfitted detector.
 
     Raises ArtifactError where the history is too short (fewer than MIN_ROWS rows, or one key only)."""
     clean = without(rows, excluded)
     n_keys = len(np.unique(clean.key_no))
     if len(clean) < MIN_ROWS or n_keys < N_FOLDS:
         raise ArtifactError(f"{len(clean)} rows of {n_keys} keys are too little history to train on; wait for more")
-    scores = _cross_scores(clean, seed=seed)
+    scores = _cross_scores(clean, make, seed=seed)
     grace_hours = settings.detection.grace_period.total_seconds() / 3600
     cohort_no = findings.cohorts(clean.history_hours, grace_hours=grace_hours)
     calibration = calibrate.calibrate(scores, cohort_no, n_cohorts=findings.N_COHORTS)
@@ -121,7 +129,7 @@ def train(rows: Rows, settings: Settings, *, excluded: Sequence[Excluded] = (), 
     alpha = calibrate.alpha_for_budget(p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget, step_s=step_s)
     alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha, step_s=step_s)
     n_clean = calibrate.n_incidents(clean.key_no[alarmed], clean.at_s[alarmed])
-    detector = Forest(rows.names)
+    detector = make(rows.names)
     detector.fit(clean.values, _weights(clean.key_no), seed=seed)
     manifest = Manifest(
         format=FORMAT,
@@ -151,7 +159,7 @@ def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:
     grown = clean.history_hours >= grace_hours
     return Levels(
         alpha=alpha,
-        alpha_disable=alpha * DISABLE_FACTOR,
+        alpha_disable=alpha,
         joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
     )
 
@@ -162,14 +170,14 @@ def _weights(key_no: Ints) -> Floats:
     return np.asarray(1.0 / np.sqrt(counts[inverse]))
 
 
-def _cross_scores(rows: Rows, *, seed: int) -> Floats:
+def _cross_scores(rows: Rows, make: Callable[[tuple[str, ...]], Detector], *, seed: int) -> Floats:
     fold = calibrate.folds(rows.key_no, n_folds=N_FOLDS)
     weights = _weights(rows.key_no)
     scores = np.zeros(len(rows))
     for no in np.unique(fold).tolist():
         held = fold == no
         others = ~held if (~held).any() else held
-        detector = Forest(rows.names)
+        detector = make(rows.names)
         detector.fit(rows.values[others], weights[others], seed=seed + 1 + no)
         scores[held] = detector.score(rows.values[held])
     return scores

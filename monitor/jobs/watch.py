@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 MINUTE_REACH = timedelta(hours=3)
 """Minute data is served in windows of at most three hours; older gaps are closed by the settle lane."""
 
-LANE_PATIENCE_S = 15.0
-"""How long a cycle waits for usage readings before it judges what it has."""
+MAX_PATIENCE_S = 15.0
+"""How long a cycle waits at most for usage readings before it judges what it has; a quarter of the cadence if that is less."""
 
 RECALL = timedelta(minutes=10)
 """Counters older than this say little about now: after a longer pause they begin anew."""
@@ -73,14 +73,16 @@ class Watch:
     """The watch job, and what it remembers between cycles: last counters, when lanes are due, what is in trouble."""
 
     def __init__(self, app: App) -> None:
-        self.app = app
+        self.app, schedule = app, app.settings.schedule
         self.lock = asyncio.Lock()  # one cycle at a time
         self.pipeline_lock = asyncio.Lock()  # one thread in the pipeline at a time
         self.n_cycles = 0
         self.troubles: dict[str, Trouble] = {}
         self._counters: pd.DataFrame | None = None
+        self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
+        self.has_read = asyncio.Event()
+        """Set once the usage lane has had its first turn: the backfill lets it go first."""
         self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
-        schedule = app.settings.schedule
         self.lanes = (
             Lane("usage", schedule.usage_every, self._read_usage),
             Lane("settle", schedule.settle_every, self._read_settling),
@@ -186,7 +188,7 @@ class Watch:
             if lane.name not in self._under_way and monotonic >= lane.due:
                 self._under_way[lane.name] = asyncio.create_task(self._run_lane(lane, now, monotonic))
         if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=LANE_PATIENCE_S)
+            await asyncio.wait(self._under_way.values(), timeout=self._patience_s)
         for name in [name for name, task in self._under_way.items() if task.done()]:
             outcome = self._under_way.pop(name).result()
             if isinstance(outcome, SourceError):
@@ -201,6 +203,8 @@ class Watch:
             batch, lane.complete_until = await lane.read(now)
         except SourceError as error:
             return error
+        finally:
+            self.has_read.set()
         await self.take(batch)
         lane.due = monotonic + lane.every.total_seconds()
         until = {each.name: each.complete_until.isoformat() for each in self.lanes if each.complete_until}

@@ -142,21 +142,23 @@ def test_joint_dollars_far_beyond_clean_ones_support_a_disable() -> None:
 
 @pytest.mark.parametrize(
     "columns",
-    [{"joint_per_hour_nusd": 4 * NUSD}, {"joint_per_hour_nusd": 6 * NUSD, "history_hours": 3.0}],
-    ids=["joint dollars below the level", "young key"],
+    [
+        {"joint_per_hour_nusd": 4 * NUSD},
+        {"joint_per_hour_nusd": 6 * NUSD, "history_hours": 3.0},
+        {"joint_per_hour_nusd": 6 * NUSD, "score": 5.0},
+    ],
+    ids=["joint dollars below the level", "young key", "ordinary score"],
 )
 def test_less_than_both_signs_never_support_a_disable(columns: dict[str, Any]) -> None:
-    found, _ = judge(hot(score=30.0, **columns))
+    found, _ = judge(hot(**({"score": 30.0} | columns)))
 
     assert found[0].rung is Rung.NOTIFY
 
 
-def test_joint_dollars_alone_do_not_disable() -> None:
-    _, memory = judge(hot())
+def test_joint_dollars_beyond_all_clean_ones_are_told_though_the_detector_is_blind_to_them() -> None:
+    found, _ = judge(hot(score=5.0, joint_per_hour_nusd=6 * NUSD))
 
-    found, _ = judge(hot(NOW + timedelta(minutes=10), joint_per_hour_nusd=600 * NUSD), memory)
-
-    assert found[0].rung is Rung.NOTIFY
+    assert [finding.rung for finding in found] == [Rung.NOTIFY]
 
 
 def test_the_floor_for_disabling_is_never_below_the_one_in_the_settings() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,14 +9,23 @@ from build import NOW, a_batch, settings_with
 
 from monitor.config import Settings
 from monitor.detect.calibrate import WEEK_S
-from monitor.detect.train import Excluded, Rows, stack, train
+from monitor.detect.levels import joint_level
+from monitor.detect.artifact import Trained
+from monitor.detect.forest import Forest
+from monitor.detect.train import Excluded, Rows, stack
+from monitor.detect.train import train as train_detector
 from monitor.domain import NUSD
 from monitor.errors import ArtifactError
 
 NAMES = ("spend", "novelty", "price")
 
 
-def history(*, n_keys: int = 12, n_buckets: int = 500, seed: int = 3) -> Rows:
+def train(rows: Rows, settings: Settings, **changes: Any) -> Trained:
+    """As the real one, with a forest small enough for tests."""
+    return train_detector(rows, settings, make=lambda names: Forest(names, n_trees=20, max_samples=256), **changes)
+
+
+def history(*, n_keys: int = 9, n_buckets: int = 300, seed: int = 3) -> Rows:
     """Ordinary rows of some keys, ten minutes apart, each with a dollar at stake."""
     rng = np.random.default_rng(seed)
     n = n_keys * n_buckets
@@ -81,13 +91,33 @@ def test_windows_under_suspicion_teach_nothing() -> None:
     assert clean.manifest.n_rows_left_out == 30
 
 
-def test_disabling_asks_for_far_more_than_alerting() -> None:
+def test_disabling_asks_for_more_joint_dollars_than_any_clean_row_shows() -> None:
     rows = history()
+    rows.joint_nusd[77] = 40 * NUSD
 
-    levels = train(rows, Settings(), seed=1).manifest.levels
+    assert train(rows, Settings(), seed=1).manifest.levels.joint_nusd_per_hour == 50 * NUSD
 
-    assert levels.alpha_disable < levels.alpha / 5
-    assert levels.joint_nusd_per_hour > rows.joint_nusd.max()
+
+def test_without_any_joint_dollars_the_level_for_disabling_still_has_a_floor() -> None:
+    rows = history()
+    rows.joint_nusd[:] = 0
+
+    assert train(rows, Settings(), seed=1).manifest.levels.joint_nusd_per_hour == 5 * NUSD
+
+
+def test_in_a_large_fleet_the_one_most_extreme_key_does_not_set_the_level() -> None:
+    joint = np.concatenate([np.full(1_999, 8 * NUSD), [900 * NUSD]])
+
+    assert joint_level(joint, np.arange(2_000) % 1_000) == 10 * NUSD
+
+
+def test_hours_confirm_themselves_so_hourly_history_gives_no_looser_level() -> None:
+    fine = history(n_keys=10, n_buckets=1_008)
+    is_hour_end = (fine.at_s // 600) % 6 == 0
+
+    alphas = [train(rows, Settings(), seed=1).manifest.levels.alpha for rows in (fine, fine.take(is_hour_end))]
+
+    assert alphas[1] < 6 * alphas[0]
 
 
 @pytest.mark.parametrize(("n_keys", "n_buckets"), [(1, 5_000), (12, 5), (0, 0)], ids=["one key", "an hour", "nothing"])

@@ -65,10 +65,9 @@ class Outcome:
     n_patches: int
 
 
-async def spawn(environ: dict[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "monitor", "run", env=environ, stderr=asyncio.subprocess.DEVNULL
-    )
+async def spawn(environ: dict[str, str], state_dir: Path) -> asyncio.subprocess.Process:
+    with (state_dir / "log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", "monitor", "run", env=environ, stderr=log)
 
 
 def victims(world: World) -> list[Key]:
@@ -104,11 +103,11 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> tupl
                 world.start(theft)
                 thefts.append(theft)
             if n_kills:
-                process = await spawn(environ)
+                process = await spawn(environ, state_dir)
                 await asyncio.sleep(rng.uniform(0.2, 9.0))
                 process.kill()
                 await process.wait()
-        process = await spawn(environ)
+        process = await spawn(environ, state_dir)
         await settled(world, thefts, state_dir, settings)
         process.terminate()
         assert await asyncio.wait_for(process.wait(), timeout=40) == 0

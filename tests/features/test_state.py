@@ -70,9 +70,9 @@ def test_a_counter_that_went_backwards_is_a_fault_and_no_spend() -> None:
 
 
 def test_a_level_survives_its_two_bytes() -> None:
-    amounts = np.concatenate(([0.0, 1.0], np.geomspace(1, 2e18, 500)))
+    amounts = np.rint(np.concatenate(([0.0], np.geomspace(1, 2e18, 500))))
 
-    np.testing.assert_allclose(decoded(encoded(amounts)), amounts, rtol=4e-4)
+    np.testing.assert_allclose(decoded(encoded(amounts)), amounts, rtol=6e-4)
     assert decoded(encoded(amounts))[0] == 0.0
 
 
