@@ -18,7 +18,7 @@ from monitor.errors import StoreError
 START = datetime(2026, 6, 1, tzinfo=UTC)
 BENCH = Path(__file__).resolve().parents[2] / "shared" / "bench" / "dev"
 HABITS = {"model": "acme/mini", "provider": "acme", "country": "DE", "app": "shop"}
-THEFT = {"model": "acme/opus-9", "provider": "acme", "country": "KP", "app": ""}
+THEFT = {"model": "acme/opus-9", "provider": "elsewhere", "country": "KP", "app": ""}
 N_KEYS = 5
 
 
@@ -30,18 +30,25 @@ def _rows(start: datetime, key_hash: str, values: dict[str, str], usd: float) ->
     ]  # fmt: skip
 
 
+def _experiment(number: int) -> dict[str, str]:
+    """What owners do now and then: a model, a country and an app that are new to the key, for cents."""
+    return {"model": f"lab/m{number}", "provider": f"lab{number}", "country": f"X{number % 9}", "app": f"try{number}"}
+
+
 def _hash(number: int) -> str:
     return f"{number:064x}"
 
 
 def a_recording(folder: Path, *, days: float = 2.6, theft_at: datetime | None = None, **meta: Any) -> Path:
-    """Five keys that do the same every ten minutes; key 2 is used by a thief for two hours from `theft_at`."""
+    """Five keys that do much the same every ten minutes; key 2 is used by a thief for two hours from `theft_at`."""
     rng = np.random.default_rng(3)
     rows = []
     for bucket in range(int(days * 144)):
         start = START + timedelta(seconds=bucket * BUCKET_S)
         for number in range(N_KEYS):
             rows += _rows(start, _hash(number), HABITS, 0.03 * rng.uniform(0.5, 1.5))
+            if bucket % 29 == 5 * number:
+                rows += _rows(start, _hash(number), _experiment(bucket), 0.05 * rng.uniform(0.1, 1.0))
         if theft_at is not None and theft_at <= start < theft_at + timedelta(hours=2):
             rows += _rows(start, _hash(2), THEFT, 6.0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +81,7 @@ def replayed(recorded: Path) -> backtest.Replay:
 
 def test_a_theft_is_alerted_and_the_key_revoked_once(replayed: backtest.Replay) -> None:
     assert {decision.key_hash for decision in replayed.decisions} == {_hash(2)}
-    assert replayed.decisions[0].at == THEFT_AT + timedelta(seconds=BUCKET_S)
+    assert replayed.decisions[0].at <= THEFT_AT + 2 * timedelta(seconds=BUCKET_S)
     assert [decision.action for decision in replayed.decisions].count(backtest.REVOKE) == 1
     assert any("acme/opus-9, never used" in reason for reason in replayed.decisions[0].reasons)
 

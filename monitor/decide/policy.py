@@ -63,7 +63,7 @@ def _rule_of(finding: Finding) -> str:
 
 def _wish(incident: Incident, finding: Finding, key: ApiKey | None, *, settings: Settings, now: datetime) -> Wish:
     if finding.rung < Rung.DISABLE:
-        return Wish(incident, finding, finding.rung, Reason.BELOW_THRESHOLD, "the evidence does not ask for a disable")
+        return Wish(incident, finding, finding.rung, Reason.BELOW_THRESHOLD, "")
     if finding.p_value is None:
         # The operator wrote "crossing this rule is enough": no floor, no age.
         return Wish(incident, finding, Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding))

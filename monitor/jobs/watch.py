@@ -37,6 +37,9 @@ MINUTE_REACH = timedelta(hours=3)
 MAX_PATIENCE_S = 15.0
 """How long a cycle waits at most for usage readings before it judges what it has; a quarter of the cadence if that is less."""
 
+DRILL_AGAIN_S = 30.0
+"""A key that goes on bursting is asked about again after this long."""
+
 RECALL = timedelta(minutes=10)
 """Counters older than this say little about now: after a longer pause they begin anew."""
 
@@ -82,6 +85,7 @@ class Watch:
         self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
         self.has_read = asyncio.Event()
         """Set once the usage lane has had its first turn: the backfill lets it go first."""
+        self._drilled: dict[int, float] = {}
         self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
         self.lanes = (
             Lane("usage", schedule.usage_every, self._read_usage),
@@ -149,7 +153,7 @@ class Watch:
             deltas = counters.deltas(before, sample)
             async with self.pipeline_lock:
                 self.app.pipeline.take_counters(deltas)
-            await self._drill_down(self._bursts(deltas, now), now, report)
+            self._drill_down(self._bursts(deltas, now), now, report)
         return inventory
 
     def _bursts(self, deltas: pd.DataFrame, now: datetime) -> npt.NDArray[np.int32]:
@@ -162,22 +166,29 @@ class Watch:
             limit=settings.collect.drilldown_keys,
         )
 
-    async def _drill_down(self, key_nos: npt.NDArray[np.int32], now: datetime, report: CycleReport) -> None:
-        """Asks what bursting keys spend their money on; the answer goes where all usage goes."""
-        if not len(key_nos):
-            return
+    def _drill_down(self, key_nos: npt.NDArray[np.int32], now: datetime, report: CycleReport) -> None:
+        """Starts to ask what bursting keys spend their money on; the answer goes where all usage goes. One drill-down at a
+        time, and a key that goes on bursting is asked about again after a while: neither may use up the budget."""
+        monotonic = self.app.clock.monotonic()
+        fresh = [no for no in key_nos.tolist() if monotonic - self._drilled.get(no, float("-inf")) >= DRILL_AGAIN_S]
         report.n_bursts = len(key_nos)
-        hashes = [self.app.store.keys.catalog.key_hash(int(no)) for no in key_nos]
+        if not fresh or "drilldown" in self._under_way:
+            return
+        self._drilled = {no: at for no, at in self._drilled.items() if monotonic - at < DRILL_AGAIN_S}
+        self._drilled |= dict.fromkeys(fresh, monotonic)
+        self._under_way["drilldown"] = asyncio.create_task(self._run_drill_down(fresh, now))
+
+    async def _run_drill_down(self, key_nos: list[int], now: datetime) -> int | SourceError:
+        """Rows read, or why not."""
+        hashes = [self.app.store.keys.catalog.key_hash(no) for no in key_nos]
         try:
             batch = await self.app.source.drilldown(
                 hashes, _floor(now - self.app.settings.collect.overlap, BUCKET_S), now
             )
         except SourceError as error:
-            report.errors["drilldown"] = error
-            return
-        report.worked.add("drilldown")
-        report.n_usage_rows += len(batch.usage)
+            return error
         await self.take(batch)
+        return len(batch.usage)
 
     async def _run_lanes(self, now: datetime, report: CycleReport) -> None:
         """Starts the lanes that are due and waits a little for them. A reading that waits for its request budget goes on

@@ -336,7 +336,7 @@ class AnalyticsApi:
             self._names_checked = True
             self.n_requests += 1
             try:
-                missing = missing_names(await self._caller.call("GET", "/analytics/meta", lane="analytics"))
+                missing = missing_names(await self._caller.call("GET", "/analytics/meta", lane=self._lane))
             except (Unavailable, NotFound, BadRequest):
                 return
             if missing:

@@ -8,10 +8,10 @@ import pytest
 from build import NOW, a_batch, settings_with
 
 from monitor.config import Settings
-from monitor.detect.calibrate import WEEK_S
-from monitor.detect.levels import joint_level
 from monitor.detect.artifact import Trained
+from monitor.detect.calibrate import WEEK_S
 from monitor.detect.forest import Forest
+from monitor.detect.levels import joint_level
 from monitor.detect.train import Excluded, Rows, stack
 from monitor.detect.train import train as train_detector
 from monitor.domain import NUSD

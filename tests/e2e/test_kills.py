@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from whole import BOT_TOKEN, MANAGEMENT_KEY, Whole, settings_for, taught, whole
+from whole import BOT_TOKEN, MANAGEMENT_KEY, Whole, taught, whole
 
 from monitor import wiring
 from monitor.demo import attacks, server
@@ -85,7 +85,6 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> tupl
         FakeOpenRouter(world, clock=clock, management_key=MANAGEMENT_KEY) as api,
         FakeSlack(clock=clock, token=BOT_TOKEN) as slack,
     ):
-        settings = settings_for(api, slack, state_dir, **OVERRIDES)
         environ = dict(os.environ) | OVERRIDES | {
             "MONITOR__OPENROUTER__BASE_URL": api.base_url,
             "MONITOR__SLACK__BASE_URL": slack.base_url,
@@ -108,14 +107,18 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> tupl
                 process.kill()
                 await process.wait()
         process = await spawn(environ, state_dir)
-        await settled(world, thefts, state_dir, settings)
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), timeout=40) == 0
+        try:
+            await settled(world, thefts, state_dir)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), timeout=40) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
         check_nothing_lost_or_doubled(state_dir, world, slack)
         return outcome(state_dir, world), slack
 
 
-async def settled(world: World, thefts: list[Theft], state_dir: Path, settings: object) -> None:
+async def settled(world: World, thefts: list[Theft], state_dir: Path) -> None:
     """Until every stolen key is disabled and every message delivered."""
     for _ in range(240):
         await asyncio.sleep(0.5)
