@@ -82,6 +82,9 @@ class FakeAccount:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
+    def n_free(self, lane: str) -> int:
+        return 1_000
+
     async def call(
         self,
         method: str,

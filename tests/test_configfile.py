@@ -37,6 +37,7 @@ def test_a_list_in_the_environment_is_written_as_in_toml() -> None:
         ("[schedule]\nkeys_every = 5", "schedule.keys_every", "a duration is text with a unit"),
         ('[schedule]\nkeys_every = "0s"', "schedule.keys_every", "at least 1s"),
         ('[schedule]\ndigest_cron = "monday"', "schedule.digest_cron", "five fields"),
+        ('[schedule]\ndigest_cron = "0 25 * * mon"', "schedule.digest_cron", "maximum value (23)"),
         ('[response]\nmode = "kill"', "response.mode", "'observe', 'dry-run' or 'enforce'"),
         ("[response]\nmax_share_of_keys = 5", "response.max_share_of_keys", "less than or equal to 1"),
         ("[response]\nmin_usd_per_hour = inf", "response.min_usd_per_hour", "finite"),

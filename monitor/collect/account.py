@@ -25,10 +25,12 @@ from monitor.domain import BUCKET_S, HOUR_S, ApiKey, Check, Clock, Inventory, La
 from monitor.errors import SourceError
 from monitor.openrouter.analytics import AnalyticsApi, Caller, Granularity
 from monitor.openrouter.keys_api import KeysApi
+from monitor.openrouter.lanes import LaneName
 
 FALLBACK_EVERY: Final = timedelta(hours=12)
 FALLBACK_KEYS: Final = 20
 """Keys a reading that are looked up in `/activity`, one request each."""
+QUESTIONS_A_KEY: Final = 2
 MINUTES_REACH: Final = timedelta(hours=3)
 
 
@@ -38,6 +40,10 @@ class AccountTransport(Caller, Protocol):
     @property
     def skew(self) -> timedelta:
         """How far the source's clock is ahead of ours."""
+        ...
+
+    def n_free(self, lane: LaneName) -> int:
+        """Requests of this lane that could be sent at once."""
         ...
 
 
@@ -166,8 +172,12 @@ class OpenRouterSource:
         return timedelta(hours=min(7 * 24, max(1, int(n_hours))))
 
     async def drilldown(self, key_hashes: Collection[str], since: datetime, until: datetime) -> UsageBatch:
-        """Ten-minute usage of a few keys, each asked by its hash: two questions a key and three hours."""
+        """Ten-minute usage of a few keys, each asked by its hash: two questions a key and three hours.
+
+        As many of the first as the budget allows at once; `coverage` says which. The rest is left for the next call, which
+        knows better by then what is urgent."""
         until = min(until, self.now())
+        key_hashes = list(key_hashes)[: self._transport.n_free("drilldown") // QUESTIONS_A_KEY]
         if not key_hashes or until <= since:
             return _nothing("nothing asked")
         lane = self._lanes["drilldown"]

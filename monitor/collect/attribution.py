@@ -58,6 +58,7 @@ _AMOUNTS: Final = ("n_requests", "tokens_prompt", "tokens_completion", "tokens_r
 def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *, bucket_s: int) -> Attribution:
     """Sums the answered rows into buckets of `bucket_s` seconds by key and value. Failed replies add nothing here."""
     parts = _Parts()
+    names = _Names(fleet, catalog)
     unresolved: dict[Ask, frozenset[str]] = {}
     warnings: dict[str, None] = {}
     counted = min((dimension for reply in replies for dimension in reply.ask.dimensions), default=Dimension.MODEL)
@@ -72,7 +73,7 @@ def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *
         lost = _unresolved(reply.ask, reply.answer, fleet)
         if lost:
             unresolved[reply.ask] = lost
-        _take(parts, reply, fleet, catalog, bucket_s=bucket_s, counted=counted)
+        _take(parts, reply, names, bucket_s=bucket_s, counted=counted)
     return Attribution(
         usage=_summed(parts, catalog, bucket_s=bucket_s),
         unattributed=dict(parts.unattributed),
@@ -81,12 +82,37 @@ def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *
     )
 
 
-def _take(
-    parts: _Parts, reply: Reply, fleet: Fleet, catalog: frames.Catalog, *, bucket_s: int, counted: Dimension
-) -> None:
+class _Names:
+    """Whose each name is, looked up once for all answers of a reading."""
+
+    def __init__(self, fleet: Fleet, catalog: frames.Catalog) -> None:
+        self.fleet, self.catalog = fleet, catalog
+        self._at: dict[str | None, int] = {None: 0}
+        self._key_no = [_UNKNOWN]
+        self._born_s = [0]
+
+    def bearers(self, names: list[str | None]) -> tuple[Ints, Ints]:
+        """By row: the only key of the name, or _UNKNOWN, or _READ_BY_HASH where other questions bring its rows; and
+        when the oldest key of the name was created (epoch seconds, 0 for none)."""
+        for name in dict.fromkeys(names):
+            if name not in self._at:
+                self._learn(name)
+        at = np.fromiter(map(self._at.__getitem__, names), dtype=np.int64, count=len(names))
+        return np.array(self._key_no, dtype=np.int64)[at], np.array(self._born_s, dtype=np.int64)[at]
+
+    def _learn(self, name: str | None) -> None:
+        bearers = self.fleet.bearers(name or NO_NAME)
+        self._at[name] = len(self._key_no) if bearers else 0
+        if bearers:
+            is_sole = name in self.fleet.sole
+            self._key_no.append(self.catalog.key_no(bearers[0].key_hash) if is_sole else _READ_BY_HASH)
+            self._born_s.append(min(key.created_s for key in bearers))
+
+
+def _take(parts: _Parts, reply: Reply, names: _Names, *, bucket_s: int, counted: Dimension) -> None:
     ask, answer = reply.ask, reply.answer
     assert answer is not None
-    key_nos = _key_nos(ask, answer, fleet, catalog)
+    key_nos = _key_nos(ask, answer, names)
     if counted in ask.dimensions and (key_nos == _UNKNOWN).any():
         for row in np.flatnonzero(key_nos == _UNKNOWN).tolist():
             parts.unattributed[answer.labels[KEY_FIELD][row] or NO_NAME] += int(answer.cost_nusd[row])
@@ -96,35 +122,28 @@ def _take(
     )[keep]
     buckets = answer.bucket_start[keep] // bucket_s
     for dimension in ask.dimensions:
-        numbers: dict[str | None, int] = {
-            label: catalog.value_no(dimension, label or "") for label in dict.fromkeys(answer.labels[FIELDS[dimension]])
-        }
-        value_nos = np.fromiter((numbers[label] for label in answer.labels[FIELDS[dimension]]), dtype=np.int64)
+        labels = answer.labels[FIELDS[dimension]]
+        numbers = {label: names.catalog.value_no(dimension, label or "") for label in dict.fromkeys(labels)}
+        value_nos = np.fromiter(map(numbers.__getitem__, labels), dtype=np.int64, count=len(labels))
         parts.buckets.append(buckets)
         parts.key_nos.append(key_nos[keep])
         parts.value_nos.append(value_nos[keep])
         parts.amounts.append(amounts)
 
 
-def _key_nos(ask: Ask, answer: AnalyticsAnswer, fleet: Fleet, catalog: frames.Catalog) -> Ints:
+def _key_nos(ask: Ask, answer: AnalyticsAnswer, names: _Names) -> Ints:
     """The key of each row, or _UNKNOWN, or _READ_BY_HASH where another question brings this name's rows."""
     if len(ask.key_hashes) == 1:
-        return np.full(len(answer.bucket_start), catalog.key_no(ask.key_hashes[0]), dtype=np.int64)
-    names = answer.labels[KEY_FIELD]
-    table: dict[str | None, int] = {}
+        return np.full(len(answer.bucket_start), names.catalog.key_no(ask.key_hashes[0]), dtype=np.int64)
+    labels = answer.labels[KEY_FIELD]
     if ask.key_hashes:
-        table = {fleet.keys[key_hash].key_name: catalog.key_no(key_hash) for key_hash in ask.key_hashes}
-        return np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
-    births: dict[str | None, int] = {}
-    for name in {name for name in names if name is not None}:
-        bearers = fleet.bearers(name)
-        if bearers:
-            table[name] = catalog.key_no(bearers[0].key_hash) if name in fleet.sole else _READ_BY_HASH
-            births[name] = min(key.created_s for key in bearers)
-    key_nos = np.fromiter((table.get(name, _UNKNOWN) for name in names), dtype=np.int64, count=len(names))
-    born = np.fromiter((births.get(name, 0) for name in names), dtype=np.int64, count=len(names))
+        table: dict[str | None, int] = {
+            names.fleet.keys[key_hash].key_name: names.catalog.key_no(key_hash) for key_hash in ask.key_hashes
+        }
+        return np.fromiter((table.get(label, _UNKNOWN) for label in labels), dtype=np.int64, count=len(labels))
+    key_nos, born_s = names.bearers(labels)
     # Usage of a name before any key we know bore it is some other key's: gone, or not seen yet.
-    key_nos[answer.bucket_start + ask.granularity.seconds <= born] = _UNKNOWN
+    key_nos[answer.bucket_start + ask.granularity.seconds <= born_s] = _UNKNOWN
     return key_nos
 
 

@@ -174,8 +174,6 @@ class Watch:
         report.n_bursts = len(key_nos)
         if not fresh or "drilldown" in self._under_way:
             return
-        self._drilled = {no: at for no, at in self._drilled.items() if monotonic - at < DRILL_AGAIN_S}
-        self._drilled |= dict.fromkeys(fresh, monotonic)
         self._under_way["drilldown"] = asyncio.create_task(self._run_drill_down(fresh, now))
 
     async def _run_drill_down(self, key_nos: list[int], now: datetime) -> int | SourceError:
@@ -187,6 +185,9 @@ class Watch:
             )
         except SourceError as error:
             return error
+        monotonic = self.app.clock.monotonic()
+        self._drilled = {no: at for no, at in self._drilled.items() if monotonic - at < DRILL_AGAIN_S}
+        self._drilled |= dict.fromkeys(batch.coverage["key_no"].tolist(), monotonic)
         await self.take(batch)
         return len(batch.usage)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,13 +207,11 @@ def decode_answer(payload: bytes, query: AnalyticsQuery) -> AnalyticsAnswer:
     row_count = body.metadata.row_count
     return AnalyticsAnswer(
         bucket_start=times,
-        labels={
-            name: _labels(getattr(row, attribute) for row in rows) for name, attribute in readers.attributes.items()
-        },
-        n_requests=_counts(row.request_count for row in rows),
-        tokens_prompt=_counts(row.tokens_prompt or 0 for row in rows),
-        tokens_completion=_counts(row.tokens_completion or 0 for row in rows),
-        tokens_reasoning=_counts(row.reasoning_tokens or 0 for row in rows),
+        labels={name: _labels(rows, attribute) for name, attribute in readers.attributes.items()},
+        n_requests=_counts([row.request_count for row in rows]),
+        tokens_prompt=_counts([row.tokens_prompt or 0 for row in rows]),
+        tokens_completion=_counts([row.tokens_completion or 0 for row in rows]),
+        tokens_reasoning=_counts([row.reasoning_tokens or 0 for row in rows]),
         cost_nusd=np.rint(cost * NUSD).astype(np.int64),
         # Fewer rows than the answer itself counts is a cut answer too, whatever the flag says.
         is_truncated=body.metadata.truncated or (row_count is not None and row_count > n_total),
@@ -243,19 +242,24 @@ def _careful(payload: bytes, readers: _Readers) -> tuple[_Body, list[Any]]:
 def _times(rows: Sequence[Any], query: AnalyticsQuery) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """(bucket starts, unreadable, at or beyond the end) by row. One bucket past the end is what an inclusive `end` gives;
     anything farther out, or off the grid of the granularity, is no row of this window."""
-    times = np.fromiter((epoch_s(row.date_ or row.created_at) for row in rows), dtype=np.int64, count=len(rows))
+    stamps = [row.date_ or row.created_at for row in rows]
+    seconds = {stamp: epoch_s(stamp) for stamp in dict.fromkeys(stamps)}
+    times = np.fromiter(map(seconds.__getitem__, stamps), dtype=np.int64, count=len(rows))
     since, until, step = int(query.since.timestamp()), int(query.until.timestamp()), query.granularity.seconds
     edge = until - until % step
     is_bad = (times < since - since % step) | (times > edge) | (times % step != 0)
     return times, is_bad, (times >= until) | (times < since)
 
 
-def _labels(values: Iterable[str | int | None]) -> list[str | None]:
-    return [value if value is None else str(value)[:MAX_LABEL] for value in values]
+def _labels(rows: Sequence[Any], attribute: str) -> list[str | None]:
+    """Equal labels are one object: an answer repeats its few names thousands of times."""
+    values: list[str | int | None] = list(map(operator.attrgetter(attribute), rows))
+    texts = {value: value if value is None else str(value)[:MAX_LABEL] for value in dict.fromkeys(values)}
+    return list(map(texts.__getitem__, values))
 
 
-def _counts(values: Iterable[int]) -> Ints:
-    return np.fromiter(values, dtype=np.int64)
+def _counts(values: Sequence[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64, count=len(values))
 
 
 def _cached_at(milliseconds: float | str | None) -> datetime | None:

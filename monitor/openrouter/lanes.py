@@ -27,12 +27,20 @@ class Budget(Protocol):
         """Returns when a request may be sent."""
         ...
 
+    def n_free(self) -> int:
+        """Requests that may be sent at once."""
+        ...
+
 
 class Unlimited:
     """The budget of calls for which no limit is documented (`/keys`): `concurrency` and 429 answers bound them."""
 
     async def acquire(self) -> None:
         """Returns at once."""
+
+    def n_free(self) -> int:
+        """More than anybody asks for."""
+        return 1_000_000
 
 
 class SlidingBudget:
@@ -56,6 +64,12 @@ class SlidingBudget:
                     break
                 await self._clock.sleep(wait_s)
             self._sent_at.append(self._clock.monotonic())
+
+    def n_free(self) -> int:
+        """Requests that may be sent at once."""
+        edge = self._clock.monotonic() - self._span_s
+        recent = sum(sent_at > edge for sent_at in self._sent_at)
+        return (self._sent_at.maxlen or 0) - recent
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,10 @@ class Transport:
         `Date` has whole seconds, so half a second of doubt remains."""
         return timedelta(seconds=statistics.median(self._skews)) if self._skews else timedelta(0)
 
+    def n_free(self, lane: LaneName) -> int:
+        """Requests of this lane that could be sent at once, by its budget."""
+        return self._lanes[lane].budget.n_free()
+
     def health(self) -> tuple[TransportHealth, ...]:
         """The facts of each lane."""
         return tuple(lane.health() for lane in self._lanes.values())
@@ -175,8 +179,8 @@ class Transport:
 
 
 def _budgets(analytics_per_minute: int, clock: Clock) -> dict[LaneName, Budget]:
-    """A quarter of the analytics budget is kept for looking into bursts: they must not queue behind a sweep of all keys."""
-    n_drilldown = max(1, analytics_per_minute // 4)
+    """Half of the analytics budget is kept for looking into bursts: they must not queue behind a sweep of all keys."""
+    n_drilldown = max(1, analytics_per_minute // 2)
     return {
         "analytics": SlidingBudget(max(1, analytics_per_minute - n_drilldown), clock),
         "drilldown": SlidingBudget(n_drilldown, clock),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -135,6 +136,33 @@ def test_moments_are_stacked_by_key_and_time() -> None:
 
     assert rows.key_no.tolist() == [0, 0, 1, 1]
     assert (rows.at_s - int(NOW.timestamp())).tolist() == [0, 600, 0, 600]
+
+
+def test_a_large_fleet_is_sampled_by_whole_keys_and_the_budget_with_it() -> None:
+    moments = [a_batch(NOW + n * timedelta(minutes=10), n=64, names=NAMES, values=np.zeros((64, 3))) for n in range(20)]
+
+    rows = stack(iter(moments), NAMES, max_rows=700)
+
+    _, counts = np.unique(rows.key_no, return_counts=True)
+    assert set(counts) == {20}
+    assert len(rows) <= 700
+    assert rows.key_share in (0.5, 0.25)
+
+
+def test_a_sample_of_keys_gets_its_share_of_the_budget() -> None:
+    rows = history(n_keys=20, n_buckets=1_008)
+
+    whole, half = (
+        train(
+            dataclasses.replace(rows, key_share=share),
+            settings_with(detection={"max_false_alerts_per_week": 20}),
+            seed=1,
+        )
+        for share in (1.0, 0.5)
+    )
+
+    assert half.manifest.levels.alpha < whole.manifest.levels.alpha
+    assert half.manifest.clean_incidents_per_week <= 20 * WEEK_S / (WEEK_S - 600)
 
 
 def test_no_moments_make_a_table_without_rows() -> None:

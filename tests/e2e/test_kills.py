@@ -187,7 +187,7 @@ async def test_killed_fifty_times_while_keys_are_stolen_it_ends_as_if_undisturbe
     # given: a monitor taught on 31 days of 250 keys, up to a while ago
     monkeypatch.setattr(server, "ANALYTICS_PER_MINUTE", 100_000)  # restarts ask more than a real minute allows
     taught_dir = tmp_path / "taught"
-    founded_at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    founded_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=8)
     async with whole(taught_dir, n_keys=250, now=founded_at, **OVERRIDES) as it:
         await taught(it)
         from monitor.jobs import checkpoint

@@ -429,14 +429,19 @@ async def test_refusals_do_not_open_the_circuit():
 # --- budget, concurrency, health, skew
 
 
-async def test_analytics_requests_keep_to_our_share_of_a_minute():
+async def test_sweeps_and_drilldowns_each_keep_to_their_half_of_our_share_of_a_minute():
     clock = FakeClock(NOW)
-    transport = a_transport(Script(ok()), clock=clock, analytics_per_minute=10)
+    transport = a_transport(Script(ok()), clock=clock, analytics_per_minute=20)
 
     for _ in range(25):
         await transport.call("POST", "/analytics/query", lane="analytics")
-
     assert sum(clock.slept) == pytest.approx(120.0)
+    assert transport.n_free("drilldown") == 10
+
+    for _ in range(10):
+        await transport.call("POST", "/analytics/query", lane="drilldown")
+    assert sum(clock.slept) == pytest.approx(120.0)
+    assert transport.n_free("drilldown") == 0
 
 
 async def test_no_more_requests_are_under_way_than_configured():

@@ -1,0 +1,82 @@
+"""An app over a real store, without a network: what the tests of the jobs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fake_clock import FakeClock
+
+from monitor.config import Settings
+from monitor.domain import ApiKey, Inventory, Message, Receipt, Verb, Workspace
+from monitor.jobs.app import App
+from monitor.pipeline import Pipeline, new_state
+from monitor.respond.base import Responder
+from monitor.store.base import Store
+from monitor.store.sqlite import open_store
+
+NOW = datetime(2026, 11, 23, 12, 20, tzinfo=UTC)
+
+
+@dataclass
+class NoSource:
+    """A source that is never asked; its clock is ours."""
+
+    skew: timedelta = timedelta(0)
+
+    def health(self) -> tuple[()]:
+        return ()
+
+
+@dataclass
+class SentMessages:
+    """A sink that takes everything."""
+
+    name: str = "list"
+    sent: list[Message] = field(default_factory=list)
+
+    async def send(self, message: Message, *, thread: Receipt | None = None) -> Receipt:
+        self.sent.append(message)
+        return Receipt(message.channel, f"r{len(self.sent)}")
+
+
+def settings_in(state_dir: Path, **sections: dict[str, Any]) -> Settings:
+    """Settings whose state directory is this one."""
+    sections["store"] = {"state_dir": state_dir} | sections.get("store", {})
+    return Settings.model_validate(sections)
+
+
+def an_app(state_dir: Path, *, now: datetime = NOW, responders: Mapping[Verb, Responder] | None = None, **changes: Any) -> App:
+    """An app on the store in `state_dir` (made there if there is none). Sections of settings by name, or fields of App.
+
+    A field that is a dict is a section of the settings."""
+    sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict)}
+    settings = settings_in(state_dir, **sections)
+    store: Store = changes.pop("store", None) or open_store(str(state_dir / "monitor.db"))
+    fields: dict[str, Any] = {
+        "settings": settings,
+        "clock": FakeClock(now),
+        "state_dir": state_dir,
+        "store": store,
+        "source": NoSource(),
+        "history": NoSource(),
+        "control": None,
+        "responders": responders or {},
+        "notifier": SentMessages(),
+        "pipeline": Pipeline(settings, store.keys.catalog, new_state(settings)),
+        "seed": 1,
+    }
+    return App(**(fields | changes))
+
+
+def an_inventory(*keys: ApiKey, at: datetime = NOW, **changes: Any) -> Inventory:
+    """A complete listing of these keys."""
+    fields: dict[str, Any] = {
+        "taken_at": at,
+        "keys": keys,
+        "workspaces": (Workspace("ws-1", "Search"),),
+    }
+    return Inventory(**(fields | changes))
