@@ -472,7 +472,7 @@ async def test_health_tells_requests_failures_and_the_last_error():
     with pytest.raises(BadRequest):
         await transport.call("GET", "/keys")
 
-    keys, analytics = transport.health()
+    keys, analytics, _ = transport.health()
     assert (keys.lane, keys.n_requests, keys.n_failed) == ("keys", 3, 1)
     assert keys.last_ok_at == NOW + timedelta(seconds=5)
     assert keys.last_error == "GET /keys: 400 bad offset"
