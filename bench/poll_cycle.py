@@ -5,7 +5,8 @@
 Dense keys (bench/fleet.py): nine values a key; a cycle reads the trailing forty minutes again, nine rows a key, a quarter of
 them new. Each size runs in a process of its own; times are medians of CPU time without network, `worst` is the slowest
 cycle (the first of an hour: it learns an hour and renews the seasonal baselines). The plain way reads two weeks from the
-store and recomputes with vectorised pandas; it is run at the smallest size only, where it takes seconds.
+store and recomputes with vectorised pandas; it is run at the smallest size only, where it takes seconds. `lean` is the
+largest size once more, for its memory, with settings of malloc that keep less.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,9 +33,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import fleet as fleets
 
+import monitor.daemon  # noqa: F401  (what the service has loaded counts in its memory)
 from monitor import features, frames
 from monitor.collect.attribution import attribute
 from monitor.collect.plan import Ask, Fleet, KnownKey, fleet_of
+from monitor.collect.quality import Known
 from monitor.collect.usage import Reply
 from monitor.config import Settings
 from monitor.decide import Context, decide
@@ -51,6 +55,9 @@ OVERLAP = 4
 ROWS_AN_ANSWER = 10_000
 WARM_UP = 2
 PLAIN_DAYS = 14
+
+LEAN = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+"""Settings of glibc that give freed vectors back to the system at once."""
 
 
 class Watch:
@@ -112,12 +119,11 @@ def payloads(usage: pd.DataFrame, catalog: frames.Catalog) -> list[tuple[Dimensi
     return answers
 
 
-def decoded(
-    answers: list[tuple[Dimension, bytes]], known: Fleet, catalog: frames.Catalog, since_s: int, until_s: int
-) -> pd.DataFrame:
-    """What collect does with answers: decode, name to hash, minutes to buckets."""
+def decoded(answers: list[Path], known: Fleet, catalog: frames.Catalog, since_s: int, until_s: int) -> pd.DataFrame:
+    """What collect does with answers, one after another as they come: decode, name to hash, minutes to buckets."""
     replies = []
-    for dimension, payload in answers:
+    for file in answers:
+        dimension, payload = Dimension(int(file.name.split("-")[1])), file.read_bytes()
         window = (datetime.fromtimestamp(since_s, tz=UTC), datetime.fromtimestamp(until_s, tz=UTC))
         query = AnalyticsQuery(Granularity.MINUTE, *window, (KEY_FIELD, FIELDS[dimension]))
         ask = Ask(Granularity.MINUTE, since_s, until_s, (dimension,))
@@ -138,7 +144,7 @@ def measure(n_keys: int, days: int, n_cycles: int) -> dict[str, object]:
         inventory = fleets.inventory(fleet)
         child("--record", str(n_keys), directory, "--cycles", str(n_cycles))
         detector = trained(features.build(state, inventory, datetime.fromtimestamp(fleets.NOW_S, tz=UTC)))
-        n_rows = 0
+        n_rows, quality = 0, Known()
         for cycle in range(n_cycles):
             now_s = fleets.NOW_S + BUCKET_S * (cycle + 1)
             now = datetime.fromtimestamp(now_s, tz=UTC)
@@ -154,6 +160,7 @@ def measure(n_keys: int, days: int, n_cycles: int) -> dict[str, object]:
                 state.advance(now)
             with watch.part("take"):
                 state.take_window(usage, coverage)
+                quality.take(coverage)
             with watch.part("build"):
                 batch = features.build(state, inventory, now)
             with watch.part("score"):
@@ -179,9 +186,9 @@ def record(n_keys: int, directory: Path, n_cycles: int) -> None:
             (directory / f"{cycle:03d}-{int(dimension)}-{number:03d}.json").write_bytes(answer)
 
 
-def recorded(directory: Path, cycle: int) -> list[tuple[Dimension, bytes]]:
-    files = sorted(directory.glob(f"{cycle:03d}-*.json"))
-    return [(Dimension(int(file.name.split("-")[1])), file.read_bytes()) for file in files]
+def recorded(directory: Path, cycle: int) -> list[Path]:
+    """The files of one cycle's answers, in order."""
+    return sorted(directory.glob(f"{cycle:03d}-*.json"))
 
 
 def trained(batch: frames.FeatureBatch) -> Forest:
@@ -252,10 +259,10 @@ def recomputed(usage: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def child(*arguments: str) -> dict[str, object]:
+def child(*arguments: str, script: str = __file__, environment: Mapping[str, str] | None = None) -> dict[str, object]:
     """One measurement in a process of its own."""
-    command = [sys.executable, __file__, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, script, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | dict(environment or {}))
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -282,12 +289,15 @@ def main() -> None:
         child("--one", str(n), str(days), "--cycles", str(options.cycles)) for n in options.keys for days in (14, 90)
     ]
     beside = child("--plain", str(options.keys[0]))
-    for result in [*results, beside]:
+    lean = child("--one", str(options.keys[-1]), "14", "--cycles", "8", environment=LEAN) | {"malloc": "lean"}
+    for result in [*results, lean, beside]:
         print(json.dumps(result))
     summary = summarized(results, beside)
     print(json.dumps(summary))
     if options.json:
-        options.json.write_text(json.dumps({"cycles": results, "plain": beside, "summary": summary}, indent=1))
+        options.json.write_text(
+            json.dumps({"cycles": results, "lean": lean, "plain": beside, "summary": summary}, indent=1)
+        )
 
 
 def summarized(results: list[dict[str, object]], beside: dict[str, object]) -> dict[str, float]:

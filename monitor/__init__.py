@@ -4,9 +4,12 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
 
     cli/            one function a command: parse, build, call, print
     demo/           the fake OpenRouter and Slack on loopback, and their seeded traffic
-    service.py      APScheduler jobs, signals, readiness and watchdog; no business rule
+    daemon.py       what `run` starts: every job with its beat
+    service.py      APScheduler jobs, signals, gap alarm and watchdog; no business rule
+    readiness.py    what `check` looks at; changes nothing
+    systemd.py      sd_notify: readiness, status and watchdog to the service manager
     wiring.py       config -> concrete parts; the only file that names concrete classes, clock and seed
-    jobs.py         watch, backfill, train, digest, deliver: the pipeline, top to bottom
+    jobs/           watch, backfill, train, digest, deliver: the pipeline, top to bottom
     backtest.py     recorded usage through the same pipeline; acts on nothing
     pipeline.py     usage in, judgement out: features, detect and decide for one moment
     collect/        inventory, counters and usage of keys, with what is known and unknown
@@ -18,7 +21,9 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     notify/         messages, their wording and their delivery
     report/         the digest
     openrouter/     the HTTP client and the typed wire format of the management API
-    config.py       TOML -> frozen settings; every default and every check
+    configfile.py   reads settings: TOML file, environment, secrets
+    logs.py         the log: text or JSON, secrets redacted
+    config.py       frozen settings; every default and every check
     frames.py       column schemas of all frames, and check()
     wording.py      money, times and text from outside, made readable for people
     domain.py       frozen values every stage speaks in

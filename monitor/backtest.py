@@ -25,7 +25,7 @@ from monitor import frames
 from monitor.config import Settings
 from monitor.decide import Context
 from monitor.detect.artifact import Trained
-from monitor.detect.train import stack, train
+from monitor.detect.train import Gathering, train
 from monitor.domain import (
     BUCKET_S,
     NUSD,
@@ -43,7 +43,6 @@ from monitor.domain import (
 )
 from monitor.errors import ArtifactError, StoreError
 from monitor.features import NAMES
-from monitor.frames import FeatureBatch
 from monitor.pipeline import Judgement, Pipeline, new_state, windows
 
 Progress = Callable[[int, int], None]
@@ -218,16 +217,16 @@ def replay(
     armed = settings.model_copy(update={"response": settings.response.model_copy(update={"mode": "enforce"})})
     pipeline = Pipeline(armed, recording.catalog, new_state(armed), trained)
     books = Books(recording.keys)
-    batches: list[FeatureBatch] = []
+    history = Gathering(NAMES)
     warm_at = min(recording.since + MAX_WARM_UP, recording.since + (recording.evaluate_from - recording.since) / 2)
     n_buckets = int((recording.until - recording.since).total_seconds()) // BUCKET_S
+    is_trained = False
     decisions: list[Decision] = []
     verdicts: list[Verdict] = []
     for no, window in enumerate(windows(recording.usage, since=recording.since, until=recording.until), start=1):
         books.advance(window.at)
-        if window.at > recording.evaluate_from and pipeline.trained is None and batches:
-            pipeline.trained = _trained(batches, armed, seed=seed)
-            batches = []
+        if window.at > recording.evaluate_from and trained is None and not is_trained:
+            pipeline.trained, is_trained = _trained(history, armed, seed=seed), True
         pipeline.take(window.usage, window.coverage)
         if window.at > recording.evaluate_from:
             judgement = pipeline.judge(window.at, books.context())
@@ -235,15 +234,15 @@ def replay(
             verdicts += judgement.plan.verdicts
             books.enter(judgement)
         elif trained is None and window.at > warm_at:
-            batches.append(pipeline.features(window.at, books.keys))
+            history.add(pipeline.features(window.at, books.keys))
         if progress is not None:
             progress(no, n_buckets)
     return Replay(recording, tuple(decisions), books.everything(), tuple(verdicts), pipeline.trained, n_buckets)
 
 
-def _trained(batches: list[FeatureBatch], settings: Settings, *, seed: int) -> Trained | None:
+def _trained(history: Gathering, settings: Settings, *, seed: int) -> Trained | None:
     try:
-        return train(stack(batches, NAMES), settings, seed=seed)
+        return train(history.rows(), settings, seed=seed)
     except ArtifactError:
         return None  # too little history: rules only, as a live service on its first day
 

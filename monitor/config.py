@@ -85,7 +85,9 @@ class Slack(Section):
     default_channel: str = Field(
         "", description="channel for keys no route matches, and for the monitor's own troubles"
     )
-    enabled: bool = Field(True, description="false: messages are kept in the store and shown by `incidents`")
+    enabled: bool = Field(
+        True, description="false: messages are written to standard output instead (the journal, under systemd)"
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -132,6 +134,10 @@ class Schedule(Section):
     def _five_fields(cls, value: str) -> str:
         if len(value.split()) != 5:
             raise ValueError("needs five fields: minute hour day-of-month month day-of-week")
+        if value != cls.model_fields["digest_cron"].default:
+            from apscheduler.triggers.cron import CronTrigger  # costs more than all the rest of this module
+
+            CronTrigger.from_crontab(value, timezone="UTC")  # its ValueError says what is wrong
         return value
 
 

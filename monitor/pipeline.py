@@ -35,6 +35,7 @@ from monitor.domain import (
     NUSD,
     ApiKey,
     DataQuality,
+    Dimension,
     Finding,
     Incident,
     IncidentState,
@@ -42,7 +43,6 @@ from monitor.domain import (
 )
 from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
-from monitor.features.replay import everything_known
 from monitor.frames import Catalog, FeatureBatch
 
 HOLD_FOR: Final = timedelta(hours=24)
@@ -70,6 +70,7 @@ class Pipeline:
         self.known = Known()
         self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
         self._inventory = Inventory(catalog)
+        self._held: dict[str, tuple[tuple[datetime, datetime] | None, str | None]] = {}
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
@@ -139,10 +140,11 @@ class Pipeline:
 
         Called again on start, with the ledger's. Where hours were passed over already, `state.needs_rebuild` says so."""
         for incident in incidents:
-            key_no = self.catalog.known_key_no(incident.key_hash)
-            if key_no is None:
+            key_no, window = self.catalog.known_key_no(incident.key_hash), held(incident)
+            told = (window, incident.resolution)
+            if key_no is None or self._held.get(incident.incident_id) == told:
                 continue
-            window = held(incident)
+            self._held[incident.incident_id] = told
             if window is not None:
                 self.state.exclude(key_no, *window)
             elif incident.resolution == FALSE_ALARM_RESOLUTION:
@@ -238,10 +240,26 @@ def windows(usage: pd.DataFrame, *, since: datetime, until: datetime) -> Iterato
     bucket_s = int(usage["bucket_s"].iloc[0]) if len(usage) else BUCKET_S
     starts = np.arange(int(since.timestamp()), int(until.timestamp()), bucket_s)
     edges = np.searchsorted(frames.epoch_s(usage["bucket_start"]), np.append(starts, starts[-1:] + bucket_s))
+    known = _all_known(starts, bucket_s=bucket_s)
+    n = len(Dimension)
     for no, start in enumerate(starts.tolist()):
         rows = usage.iloc[int(edges[no]) : int(edges[no + 1])]
-        end = _utc(start + bucket_s)
-        yield Window(end, rows, everything_known(_utc(start), end, bucket_s=bucket_s))
+        yield Window(_utc(start + bucket_s), rows, known.iloc[no * n : (no + 1) * n])
+
+
+def _all_known(starts: npt.NDArray[np.int64], *, bucket_s: int) -> pd.DataFrame:
+    """COVERAGE of all keys: each of these buckets is known, one row a dimension. One frame, because making one is slow."""
+    begin = np.repeat(starts, len(Dimension))
+    columns = {
+        "key_no": np.full(len(begin), frames.ALL_KEYS, dtype=np.int32),
+        "dimension": np.tile(np.arange(len(Dimension), dtype=np.int8), len(starts)),
+        "bucket_s": np.full(len(begin), bucket_s, dtype=np.int32),
+        "since": frames.utc_seconds(begin),
+        "until": frames.utc_seconds(begin + bucket_s),
+        "quality": np.full(len(begin), frames.QUALITY_CODES["known"], dtype=np.int8),
+        "as_of": frames.utc_seconds(begin + bucket_s),
+    }
+    return frames.check(pd.DataFrame(columns), frames.COVERAGE)
 
 
 def _utc(epoch_seconds: int) -> datetime:

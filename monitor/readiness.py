@@ -74,10 +74,12 @@ def _state_dir(path: Path) -> Check:
 
 
 def _store(settings: Settings) -> Check:
+    from monitor.store.database import store_path
+
     where = store_address(settings)
-    if not Path(where).exists():
-        return Check("store", True, f"{where} will be made on the first start")
     try:
+        if not store_path(where).exists():
+            return Check("store", True, f"{where} will be made on the first start")
         store = open_store(settings, read_only=True)
     except MonitorError as error:
         return Check("store", False, str(error))

@@ -18,7 +18,7 @@ from monitor.respond.base import Responder
 from monitor.store.base import Store
 from monitor.store.sqlite import open_store
 
-NOW = datetime(2026, 11, 23, 12, 20, tzinfo=UTC)
+NOW = datetime(2026, 11, 23, 12, 25, tzinfo=UTC)
 
 
 @dataclass
@@ -49,7 +49,9 @@ def settings_in(state_dir: Path, **sections: dict[str, Any]) -> Settings:
     return Settings.model_validate(sections)
 
 
-def an_app(state_dir: Path, *, now: datetime = NOW, responders: Mapping[Verb, Responder] | None = None, **changes: Any) -> App:
+def an_app(
+    state_dir: Path, *, now: datetime = NOW, responders: Mapping[Verb, Responder] | None = None, **changes: Any
+) -> App:
     """An app on the store in `state_dir` (made there if there is none). Sections of settings by name, or fields of App.
 
     A field that is a dict is a section of the settings."""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from monitor import frames
 from monitor.collect import counters
+from monitor.features import FleetState
 from monitor.jobs.app import App
 
 HOUR, BUCKET = timedelta(hours=1), timedelta(minutes=10)
@@ -68,9 +69,11 @@ class Life:
     def read(self, since: datetime, until: datetime, *, bucket_s: int, **changes: object) -> None:
         """One reading: to the store, then into the state. `quality=0`: it failed, and no rows came."""
         rows = self.rows(since, until, bucket_s=bucket_s) if changes.get("quality", 2) else frames.empty(frames.USAGE)
-        self.take(rows, build.coverage(since, until, bucket_s=bucket_s, **changes))
+        stamp = pd.Timestamp(self.app.clock.now()).as_unit("s")  # answers tell when they were computed
+        self.take(rows, build.coverage(since, until, bucket_s=bucket_s, as_of=stamp, **changes))
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
+        """What a reading brought, written and taken in."""
         self.app.store.usage.write(usage, coverage)
         self.app.pipeline.take(usage, coverage)
 
@@ -101,7 +104,8 @@ class Life:
             self.read(whole - HOUR, now, bucket_s=600, quality=0)
         else:
             self.read(whole - HOUR, whole, bucket_s=600)
-            self.read(whole, now + timedelta(seconds=1), bucket_s=600, quality=1)
+            if whole < now:
+                self.read(whole, now, bucket_s=600, quality=1)
         if settles:
             end = now - timedelta(seconds=now.timestamp() % 3600)
             self.read(end - 4 * HOUR, end, bucket_s=3600)
@@ -111,3 +115,29 @@ class Life:
         now = since
         while (now := now + 3 * BUCKET) <= until:
             self.poll(now, settles=settles and now.minute < 30)
+
+
+def differences(ours: FleetState, theirs: FleetState) -> list[str]:
+    """The names of what is not the same in two states, with the first cells where: what bytes alone do not tell."""
+    found = [
+        name for name in ("head_hour", "learned_hour", "needs_rebuild") if getattr(ours, name) != getattr(theirs, name)
+    ]
+    orders = []
+    for state in (ours, theirs):
+        order = state.slots.canonical()
+        orders.append(order[~state.slots.is_empty()[order]])
+    if len(orders[0]) != len(orders[1]):
+        return [*found, f"slots: {len(orders[0])} and {len(orders[1])}"]
+    columns = [
+        (name, ours.slots[name][..., orders[0]], theirs.slots[name][..., orders[1]]) for name in ours.slots.table
+    ]
+    columns += [(name, ours.keys[name], theirs.keys[name]) for name in ours.keys]
+    for name, mine, other in columns:
+        if mine.shape != other.shape:
+            found.append(f"{name}: {mine.shape} and {other.shape}")
+        elif mine.tobytes() != other.tobytes():
+            at = np.argwhere(mine != other)[:4]
+            found.append(f"{name} at {at.tolist()}: {[mine[tuple(i)] for i in at]} and {[other[tuple(i)] for i in at]}")
+    if not np.array_equal(ours.exclusions, theirs.exclusions):
+        found.append("exclusions")
+    return found

@@ -54,14 +54,19 @@ class _Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click's, but every error of ours is one clear line and an exit status."""
         from monitor.errors import ConfigError, MonitorError
+        from monitor.wording import one_line
 
         try:
             return super().main(*args, **kwargs)
         except ConfigError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {one_line(str(error))}", err=True)
             sys.exit(2)
         except MonitorError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {one_line(str(error))}", err=True)
+            sys.exit(1)
+        except OSError as error:  # a folder that is not ours, a full disk: click has dealt with a closed pipe already
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {one_line(place + (error.strerror or str(error)))}", err=True)
             sys.exit(1)
 
 

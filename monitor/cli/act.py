@@ -48,18 +48,22 @@ def _look_up(settings: Settings, text: str) -> ApiKey:
 
 async def _restore(settings: Settings, text: str) -> Action:
     from monitor.jobs import manual
-    from monitor.wiring import open_app
+    from monitor.notify.terminal import TerminalNotifier
+    from monitor.wiring import SystemClock, open_app
 
-    async with open_app(settings) as app:
+    clock = SystemClock()
+    async with open_app(settings, clock=clock, notifier=TerminalNotifier(clock)) as app:  # the service delivers
         found = find_key(app.store.keys.keys(include_vanished=True), text)
         return await manual.restore(app, found, requested_by=_person())
 
 
 async def _revoke(settings: Settings, text: str) -> Action:
     from monitor.jobs import manual
-    from monitor.wiring import open_app
+    from monitor.notify.terminal import TerminalNotifier
+    from monitor.wiring import SystemClock, open_app
 
-    async with open_app(settings) as app:
+    clock = SystemClock()
+    async with open_app(settings, clock=clock, notifier=TerminalNotifier(clock)) as app:  # the service delivers
         return await manual.revoke(app, find_key(app.store.keys.keys(), text), requested_by=_person())
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
 import json
+import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,11 +59,15 @@ def reading(settings: Settings) -> Iterator[Store]:
 
 
 def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:
-    """The one key whose hash begins with `text` (six digits or more), or whose name or label is `text`.
+    """The one key whose hash is `text` or begins with it (six digits or more), or whose name or label is `text`.
 
-    Raises MonitorError that lists the candidates where several match: nothing is ever done to a guessed key."""
-    by_hash = [key for key in keys if len(text) >= 6 and key.key_hash.startswith(text.lower())]
-    found = by_hash or [key for key in keys if text in {key.key_name, key.label}]
+    Raises MonitorError that lists the candidates where several match: nothing is ever done to a guessed key. A name that
+    looks like the beginning of another key's hash is ambiguous too; only a whole hash cannot be."""
+    found = [key for key in keys if key.key_hash == text.lower()] or [
+        key
+        for key in keys
+        if text in {key.key_name, key.label} or (len(text) >= 6 and key.key_hash.startswith(text.lower()))
+    ]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -93,20 +100,26 @@ def print_table(
 
 
 def print_json(document: object) -> None:
-    """The document as JSON on standard output."""
-    click.echo(json.dumps(document, indent=2, default=_plain, ensure_ascii=True))
+    """The document as JSON on standard output: enums by name, times in UTC, money in nano-dollars (`*_nusd`)."""
+    click.echo(json.dumps(_plain(document), indent=2, ensure_ascii=True))
 
 
 def _plain(value: object) -> object:
-    import dataclasses
-    import enum
-
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """JSON values only. Done before encoding, because json itself writes an IntEnum as its number."""
     if isinstance(value, enum.Enum):
         return value.name.lower() if isinstance(value.value, int) else value.value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(_plain(name)): _plain(each) for name, each in value.items()}
+    if isinstance(value, Iterable):
+        return [_plain(each) for each in value]
     return str(value)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import ago, find_key, json_option, print_json, print_table, reading, usd, with_settings
+from monitor.cli.common import ago, clean, find_key, json_option, print_json, print_table, reading, usd, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def _print_status(facts: Mapping[str, Any], *, n_keys: int, now: datetime) -> No
     ]
     print_table("", ("data", "last read", "complete until", "how", "last error"), rows)
     for trouble in facts.get("troubles", ()):
-        click.echo(f"TROUBLE      {trouble}")
+        click.echo(f"TROUBLE      {clean(str(trouble))}")
 
 
 def _when(text: str | None, now: datetime) -> str:
@@ -168,7 +168,7 @@ def incidents(settings: Settings, incident_id: str | None, *, include_resolved: 
         for action in actions:
             if action.incident_id == incident_id:
                 click.echo(
-                    f"  {action.intended_at:%Y-%m-%d %H:%M:%S} {action.verb.value}: {action.state.value}; {action.detail}"
+                    f"  {action.intended_at:%Y-%m-%d %H:%M:%S} {action.verb.value}: {action.state.value}; {clean(action.detail)}"
                 )
         return
     rows = [
@@ -190,8 +190,6 @@ def incidents(settings: Settings, incident_id: str | None, *, include_resolved: 
 
 
 def _print_incident(incident: Incident, names: Mapping[str, str]) -> None:
-    from monitor.cli.common import clean
-
     click.echo(f"{incident.incident_id}  {incident.state.value}, {incident.severity.name.lower()}")
     click.echo(f"  key       {clean(names.get(incident.key_hash, '?'))} ({incident.key_hash})")
     click.echo(
@@ -207,7 +205,13 @@ def _print_incident(incident: Incident, names: Mapping[str, str]) -> None:
 
 @click.command()
 @click.argument("key")
-@click.option("--hours", default=24, show_default=True, help="How far back to show usage, findings and verdicts.")
+@click.option(
+    "--hours",
+    default=24,
+    show_default=True,
+    type=click.IntRange(1, 24 * 400),
+    help="How far back to show usage, findings and verdicts.",
+)
 @json_option
 @with_settings
 def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
@@ -226,13 +230,15 @@ def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
 
 
 def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[str, Any]:
+    from monitor.domain import Dimension
+
     catalog = store.keys.catalog
     key_no = catalog.known_key_no(key.key_hash)
     usage = store.usage.read_hourly(since, now, key_nos=[key_no if key_no is not None else -2])
     totals = usage.groupby(["dimension", "value_no"])[["n_requests", "cost_nusd"]].sum().reset_index()
     used = [
         {
-            "dimension": int(row[0]),
+            "dimension": Dimension(int(row[0])),
             "value": catalog.value(int(row[1])),
             "n_requests": int(row[2]),
             "cost_nusd": int(row[3]),
@@ -250,13 +256,10 @@ def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[st
 
 
 def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
-    from monitor.cli.common import clean
-    from monitor.domain import Dimension
-
     state = "disabled" if key.settings.is_disabled else "live"
     click.echo(f"{clean(key.key_name)} ({clean(key.label)}), {state}\n{key.key_hash}")
     rows = [
-        (Dimension(row["dimension"]).name.lower(), row["value"] or "(none)", row["n_requests"], usd(row["cost_nusd"]))
+        (row["dimension"].name.lower(), row["value"] or "(none)", row["n_requests"], usd(row["cost_nusd"]))
         for row in story["used"]
     ]
     print_table("\nused", ("what", "value", "requests", "cost"), rows, right=("requests", "cost"))

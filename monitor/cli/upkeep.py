@@ -33,9 +33,12 @@ def backup(settings: Settings, target: Path | None) -> None:
 @with_settings
 def restore_store(settings: Settings, backup_file: Path) -> None:
     """Put BACKUP_FILE in place of the store. Stop the service first; the old file is kept aside."""
+    from monitor.store.database import store_path
     from monitor.store.sqlite import restore_backup
     from monitor.wiring import only_instance, store_address
 
     with only_instance(settings):
-        restore_backup(backup_file, Path(store_address(settings)))
-    click.echo(f"restored from {backup_file}; what happened since then is read from the account again on start")
+        replaced = restore_backup(backup_file, store_path(store_address(settings)))
+    click.echo(f"restored from {backup_file}; usage since then is read from the account again on start")
+    if replaced is not None:
+        click.echo(f"the store that was there is kept: {replaced}")

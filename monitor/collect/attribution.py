@@ -15,7 +15,7 @@ import pandas as pd
 from monitor import frames
 from monitor.collect.plan import Ask, Fleet
 from monitor.collect.usage import Reply
-from monitor.domain import Dimension
+from monitor.domain import HOUR_S, Dimension
 from monitor.errors import BadRequest, NotFound
 from monitor.openrouter.analytics import FIELDS, KEY_FIELD, AnalyticsAnswer
 
@@ -39,6 +39,7 @@ class Attribution:
     unattributed: dict[str, int]
     unresolved: dict[Ask, frozenset[str]]
     warnings: tuple[str, ...] = ()
+    unattributed_by_hour: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class _Parts:
     value_nos: list[Ints] = field(default_factory=list)
     amounts: list[Ints] = field(default_factory=list)  # int64[n, 5], columns as _AMOUNTS
     unattributed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    unattributed_by_hour: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
 _AMOUNTS: Final = ("n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd")
@@ -79,6 +81,7 @@ def attribute(replies: Sequence[Reply], fleet: Fleet, catalog: frames.Catalog, *
         unattributed=dict(parts.unattributed),
         unresolved=unresolved,
         warnings=tuple(warnings),
+        unattributed_by_hour=dict(parts.unattributed_by_hour),
     )
 
 
@@ -115,7 +118,9 @@ def _take(parts: _Parts, reply: Reply, names: _Names, *, bucket_s: int, counted:
     key_nos = _key_nos(ask, answer, names)
     if counted in ask.dimensions and (key_nos == _UNKNOWN).any():
         for row in np.flatnonzero(key_nos == _UNKNOWN).tolist():
-            parts.unattributed[answer.labels[KEY_FIELD][row] or NO_NAME] += int(answer.cost_nusd[row])
+            cost_nusd, at_s = int(answer.cost_nusd[row]), int(answer.bucket_start[row])
+            parts.unattributed[answer.labels[KEY_FIELD][row] or NO_NAME] += cost_nusd
+            parts.unattributed_by_hour[at_s - at_s % HOUR_S] += cost_nusd
     keep = key_nos >= 0
     amounts = np.column_stack(
         [answer.n_requests, answer.tokens_prompt, answer.tokens_completion, answer.tokens_reasoning, answer.cost_nusd]

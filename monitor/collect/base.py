@@ -18,7 +18,8 @@ class UsageBatch:
 
     `usage`: frames.USAGE. `coverage`: frames.COVERAGE, one row for each window asked, also where the answer was partial or
     failed (quality unknown), so that silence is never taken for zero. `unattributed`: dollars (nano) by key name that no
-    single hash could be given; they count for no key. `as_of`: when the source computed the oldest answer used.
+    single hash could be given; they count for no key. `unattributed_by_hour`: the same dollars by start of the hour in epoch
+    seconds. `as_of`: when the source computed the oldest answer used.
     `n_requests`: requests spent."""
 
     usage: pd.DataFrame
@@ -27,6 +28,7 @@ class UsageBatch:
     unattributed: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     n_requests: int = 0
+    unattributed_by_hour: dict[int, int] = field(default_factory=dict)
 
 
 class Source(Protocol):

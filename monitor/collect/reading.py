@@ -121,6 +121,7 @@ def _reading(fetched: Fetched, found: Attribution, *, coverage: pd.DataFrame, co
         coverage=coverage,
         as_of=None if as_of_s is None else datetime.fromtimestamp(as_of_s, tz=UTC),
         unattributed={name: cost for name, cost in found.unattributed.items() if cost > 0},
+        unattributed_by_hour={hour: cost for hour, cost in found.unattributed_by_hour.items() if cost > 0},
         warnings=found.warnings,
         n_requests=fetched.n_requests,
     )

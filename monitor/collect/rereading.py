@@ -2,8 +2,10 @@
 
 - A question that fails now says nothing about a bucket that was whole before: its coverage stays as it was. The same holds
   for an older cache and for a cut answer, whose rows are then left out.
-- A row that was there and is gone in a whole answer (it was re-attributed, or corrected away) is written as zero, for the
-  store replaces rows but cannot know of missing ones.
+- A row that was there and is gone in a whole answer (it was re-attributed, or corrected away) needs no memory: the coverage
+  says that its bucket is known, and the store and the state of the fleet clear known buckets of what the rows do not hold.
+
+So only what is known is remembered, by scope and bucket, and no row: the rows of two days of a large fleet are millions.
 """
 
 from __future__ import annotations
@@ -12,14 +14,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from monitor import frames
 from monitor.collect.coverage import coverage_frame
 
 KNOWN: Final = frames.QUALITY_CODES["known"]
-_CELL: Final = ["bucket_start", "bucket_s", "key_no", "dimension", "value_no"]
-_AMOUNTS: Final = ["n_requests", "tokens_prompt", "tokens_completion", "tokens_reasoning", "cost_nusd"]
 
 Scope = tuple[int, int]
 """(dimension, key_no); ALL_KEYS stands for every key without an entry of its own."""
@@ -31,17 +32,14 @@ class Rereading:
     def __init__(self, *, n_buckets: int) -> None:
         self._n_buckets = n_buckets
         self._known: dict[Scope, set[int]] = {}
-        self._usage = frames.empty(frames.USAGE)
 
     def settle(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """(usage, coverage) of a new reading, held against the earlier ones; remembers the result."""
         rows, demoted = self._kept(coverage)
         if demoted:
             usage = usage[~_lies_in(usage, demoted)].reset_index(drop=True)
-        coverage = coverage_frame(rows)
-        usage = self._with_withdrawn(usage, coverage)
-        self._remember(usage, rows)
-        return usage, coverage
+        self._remember(rows)
+        return usage, coverage_frame(rows)
 
     def _kept(self, coverage: pd.DataFrame) -> tuple[list[tuple[int, ...]], dict[Scope, set[int]]]:
         """Coverage rows without the buckets that were known before and are less now; and those buckets by scope."""
@@ -67,24 +65,7 @@ class Rereading:
         own = self._known.get((dimension, key_no))
         return own if own is not None else self._known.get((dimension, frames.ALL_KEYS), set())
 
-    def _with_withdrawn(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-        """Adds zeros for remembered rows that a whole answer no longer has."""
-        before = self._usage
-        whole: dict[Scope, set[int]] = {}
-        own = {(row[1], row[0]) for row in _coverage_rows(coverage) if row[0] != frames.ALL_KEYS}
-        for key_no, dimension, bucket_s, since_s, until_s, quality, _ in _coverage_rows(coverage):
-            if quality == KNOWN:
-                whole.setdefault((dimension, key_no), set()).update(range(since_s, until_s, bucket_s))
-        if before.empty or not whole:
-            return usage
-        before = before[_lies_in(before, whole, except_for=own)]
-        missing = ~pd.MultiIndex.from_frame(before[_CELL]).isin(pd.MultiIndex.from_frame(usage[_CELL]))
-        gone = before[missing & (before[_AMOUNTS] != 0).any(axis=1).to_numpy()]
-        if gone.empty:
-            return usage
-        return pd.concat([usage, gone.assign(**dict.fromkeys(_AMOUNTS, np.int64(0)))], ignore_index=True)
-
-    def _remember(self, usage: pd.DataFrame, rows: list[tuple[int, ...]]) -> None:
+    def _remember(self, rows: list[tuple[int, ...]]) -> None:
         for key_no, dimension, bucket_s, since_s, until_s, quality, _ in rows:
             buckets = set(range(since_s, until_s, bucket_s))
             if key_no == frames.ALL_KEYS:  # holds for every key from here on, until a row of its own says otherwise
@@ -95,11 +76,9 @@ class Rereading:
             known = self._known.setdefault((dimension, key_no), set(self._known_of(dimension, key_no)))
             known.difference_update(buckets)
             known.update(buckets if quality == KNOWN else ())
-        self._usage = pd.concat([self._usage, usage], ignore_index=True).drop_duplicates(_CELL, keep="last")
         if not rows:
             return
         oldest = max(row[4] for row in rows) - self._n_buckets * rows[0][2]
-        self._usage = self._usage[frames.epoch_s(self._usage["bucket_start"]) >= oldest].reset_index(drop=True)
         everybody = {scope: {bucket for bucket in known if bucket >= oldest} for scope, known in self._known.items()}
         self._known = {
             scope: known
@@ -116,21 +95,12 @@ def _coverage_rows(coverage: pd.DataFrame) -> Iterator[tuple[int, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _lies_in(
-    usage: pd.DataFrame,
-    buckets: dict[Scope, set[int]],
-    *,
-    except_for: set[Scope] = frozenset(),  # type: ignore[assignment]
-) -> np.ndarray:
-    """Which rows of `usage` lie in those buckets: of their own key, or of everybody unless the key is in `except_for`."""
+def _lies_in(usage: pd.DataFrame, buckets: dict[Scope, set[int]]) -> npt.NDArray[np.bool_]:
+    """Which rows of `usage` lie in those buckets: of their own key, or of everybody."""
     starts = frames.epoch_s(usage["bucket_start"])
     dimension, key_no = usage["dimension"].to_numpy(), usage["key_no"].to_numpy()
     found = np.zeros(len(usage), dtype=bool)
     for (one, whose), inside in buckets.items():
         is_inside = (dimension == one) & np.isin(starts, np.fromiter(inside, dtype=np.int64))
-        if whose != frames.ALL_KEYS:
-            found |= is_inside & (key_no == whose)
-            continue
-        others = [no for other, no in except_for if other == one]
-        found |= is_inside & ~np.isin(key_no, others)
+        found |= is_inside if whose == frames.ALL_KEYS else is_inside & (key_no == whose)
     return found

@@ -21,7 +21,7 @@ from monitor.domain import HOUR_S
 from monitor.features import NAMES
 from monitor.frames import Catalog, FeatureBatch
 from monitor.jobs import artifacts
-from monitor.jobs.replay import existing
+from monitor.jobs.lessons import existing
 from monitor.pipeline import Pipeline, windows
 from monitor.wiring import new_state, shipped_models
 

@@ -21,10 +21,10 @@ class Detector(Protocol):
         """The columns it was made for, in order."""
         ...
 
-    def fit(self, rows: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], *, seed: int) -> None:
+    def fit(self, rows: npt.NDArray[np.floating], weights: npt.NDArray[np.float64], *, seed: int) -> None:
         """Learns from rows (n, n_features), NaN where a feature is unknown, each with a weight."""
         ...
 
-    def score(self, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def score(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Scores (n,), **higher is more anomalous**; one call a cycle."""
         ...

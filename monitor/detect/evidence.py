@@ -7,7 +7,7 @@ outside and stay as they are: each sink escapes for itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,15 +66,15 @@ def causes(used: Sequence[Used], spend: Spend, *, catalog: Catalog) -> tuple[Cau
     return tuple((found + parts)[:MAX_CAUSES])
 
 
-def spend_of(row: Any, *, limit_remaining_nusd: float) -> Spend:
-    """One SPEND row (a named tuple) as a value; `limit_remaining_nusd` NaN: no limit, or unknown."""
+def spend_of(row: Mapping[str, Any], *, limit_remaining_nusd: float) -> Spend:
+    """One SPEND row as a value; `limit_remaining_nusd` NaN: no limit, or unknown."""
     return Spend(
-        per_hour_nusd=int(row.per_hour_nusd),
-        expected_per_hour_nusd=int(row.expected_per_hour_nusd),
-        last_day_nusd=int(row.last_day_nusd),
-        novel_per_hour_nusd=int(row.novel_per_hour_nusd),
-        unexplained_nusd=int(row.unexplained_nusd),
-        limit_remaining_nusd=None if pd.isna(limit_remaining_nusd) else int(limit_remaining_nusd),
+        per_hour_nusd=int(row["per_hour_nusd"]),
+        expected_per_hour_nusd=int(row["expected_per_hour_nusd"]),
+        last_day_nusd=int(row["last_day_nusd"]),
+        novel_per_hour_nusd=int(row["novel_per_hour_nusd"]),
+        unexplained_nusd=int(row["unexplained_nusd"]),
+        limit_remaining_nusd=None if np.isnan(limit_remaining_nusd) else int(limit_remaining_nusd),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from monitor.detect import evidence, levels, limits
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
 from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Rung, Severity
-from monitor.frames import Catalog, FeatureBatch
+from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
 
 YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
 
@@ -164,6 +165,8 @@ class _Maker:
         self._quality_of = quality_of
         self._catalog = catalog
         self._settings = settings
+        self._spend = {name: batch.spend[name].to_numpy() for name in SPEND if name != "onset_at"}
+        self._onset_s = epoch_s(batch.spend["onset_at"])
 
     def statistical(self, row: int, scored: Scored, *, name: str, can_disable: bool) -> Finding:
         """The finding of a hot row."""
@@ -193,14 +196,14 @@ class _Maker:
 
     def _finding(self, row: int, rung: Rung) -> Finding:
         key_no = int(self._batch.key_no[row])
-        spend: Any = next(self._batch.spend.iloc[[row]].itertuples(index=False))
+        spend = {name: column[row] for name, column in self._spend.items()}
         quality = self._quality_of(key_no)
-        if spend.history_hours < _grace_hours(self._settings):
+        if spend["history_hours"] < _grace_hours(self._settings):
             quality = replace(quality, notes=(*quality.notes, YOUNG_NOTE))
         return Finding(
             key_hash=self._catalog.key_hash(key_no),
             at=self._batch.at,
-            onset_at=min(spend.onset_at.to_pydatetime(), self._batch.at),
+            onset_at=min(datetime.fromtimestamp(int(self._onset_s[row]), tz=UTC), self._batch.at),
             detector=RULES,
             is_shadow=False,
             score=0.0,

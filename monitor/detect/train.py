@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,21 +31,28 @@ N_FOLDS: Final = 3
 MIN_ROWS: Final = 200
 """With fewer rows there is nothing to learn from; the shipped detector serves until there is."""
 
+MAX_ROWS: Final = 600_000
+"""Rows kept for training: 300 keys over 14 days of ten-minute buckets are about 250,000, and half a gigabyte is enough."""
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+_Part = tuple[npt.NDArray[Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Feature rows of many moments: `values` (n, n_features); the rest (n,): epoch seconds, key, money in nano-dollars."""
+    """Feature rows of many moments: `values` (n, n_features); the rest (n,): epoch seconds, key, money in nano-dollars.
+
+    `key_share`: share of the fleet's keys that the rows are of; budgets hold for the whole fleet."""
 
     names: tuple[str, ...]
-    values: Floats
+    values: npt.NDArray[np.floating]
     at_s: Ints
     key_no: Ints
     history_hours: Floats
     stake_nusd: Ints
     joint_nusd: Ints
+    key_share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -60,6 +67,7 @@ class Rows:
             self.history_hours[mask],
             self.stake_nusd[mask],
             self.joint_nusd[mask],
+            self.key_share,
         )
 
 
@@ -72,25 +80,68 @@ class Excluded:
     until: datetime
 
 
-def stack(batches: Iterable[FeatureBatch], names: tuple[str, ...]) -> Rows:
-    """The rows of many moments in one table, sorted by key and time."""
-    parts = [
-        (
-            batch.values,
-            np.full(len(batch.key_no), int(batch.at.timestamp()), dtype=np.int64),
-            batch.key_no.astype(np.int64),
-            batch.spend["history_hours"].to_numpy(),
-            findings.stakes(batch.spend),
-            batch.spend["joint_per_hour_nusd"].to_numpy(),
-        )
-        for batch in batches
-    ]
-    if not parts:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Rows(names, np.zeros((0, len(names))), nothing, nothing, np.zeros(0), nothing, nothing)
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.lexsort((columns[1], columns[2]))
-    return Rows(names, *(column[order] for column in columns))
+class Gathering:
+    """Feature rows of many moments on their way to become `Rows`, in bounded memory for any fleet.
+
+    Where there are more than `max_rows`, half of the keys are left out, again and again until it fits; each key kept is kept
+    whole, so that its incidents can be counted."""
+
+    def __init__(self, names: tuple[str, ...], *, max_rows: int = MAX_ROWS) -> None:
+        self._names = names
+        self._max_rows = max_rows
+        self._parts: list[_Part] = []
+        self._n_rows = 0
+        self._n_halved = 0
+
+    def add(self, batch: FeatureBatch) -> None:
+        """Takes in one moment."""
+        self._append(_kept(_part(batch), n_halved=self._n_halved))
+        while self._n_rows > self._max_rows:
+            self._n_halved += 1
+            before, self._parts, self._n_rows = self._parts, [], 0
+            for part in before:
+                self._append(_kept(part, n_halved=self._n_halved))
+
+    def rows(self) -> Rows:
+        """All rows in one table, sorted by key and time."""
+        if not self._parts:
+            nothing = np.zeros(0, dtype=np.int64)
+            return Rows(self._names, np.zeros((0, len(self._names))), nothing, nothing, np.zeros(0), nothing, nothing)
+        columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
+        order = np.lexsort((columns[1], columns[2]))
+        values, at_s, key_no, hours, stake, joint = (column[order] for column in columns)
+        return Rows(self._names, values, at_s, key_no, hours, stake, joint, 0.5**self._n_halved)
+
+    def _append(self, part: _Part) -> None:
+        self._parts.append(part)
+        self._n_rows += len(part[1])
+
+
+def stack(batches: Iterable[FeatureBatch], names: tuple[str, ...], *, max_rows: int = MAX_ROWS) -> Rows:
+    """The rows of many moments in one table (see `Gathering`); an iterator is read batch by batch."""
+    gathering = Gathering(names, max_rows=max_rows)
+    for batch in batches:
+        gathering.add(batch)
+    return gathering.rows()
+
+
+def _part(batch: FeatureBatch) -> _Part:
+    """A batch as the columns of `Rows`; values in single precision, as the trees compare them."""
+    return (
+        batch.values.astype(np.float32),
+        np.full(len(batch.key_no), int(batch.at.timestamp()), dtype=np.int64),
+        batch.key_no.astype(np.int64),
+        batch.spend["history_hours"].to_numpy(),
+        findings.stakes(batch.spend),
+        batch.spend["joint_per_hour_nusd"].to_numpy(),
+    )
+
+
+def _kept(part: _Part, *, n_halved: int) -> _Part:
+    if n_halved == 0:
+        return part
+    mask = calibrate.folds(part[2], n_folds=2**n_halved) == 0
+    return tuple(column[mask] for column in part)
 
 
 def without(rows: Rows, excluded: Sequence[Excluded]) -> Rows:
@@ -126,7 +177,9 @@ def train(
     span_s = float(clean.at_s.max() - clean.at_s.min())
     budget = settings.detection.max_false_alerts_per_week
     step_s = _step_s(clean.at_s)
-    alpha = calibrate.alpha_for_budget(p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget, step_s=step_s)
+    alpha = calibrate.alpha_for_budget(
+        p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget * clean.key_share, step_s=step_s
+    )
     alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha, step_s=step_s)
     n_clean = calibrate.n_incidents(clean.key_no[alarmed], clean.at_s[alarmed])
     detector = make(rows.names)
@@ -143,7 +196,7 @@ def train(
         n_keys=n_keys,
         n_rows_left_out=len(rows) - len(clean),
         max_false_alerts_per_week=budget,
-        clean_incidents_per_week=n_clean * calibrate.WEEK_S / max(span_s, 1.0),
+        clean_incidents_per_week=n_clean / clean.key_share * calibrate.WEEK_S / max(span_s, 1.0),
         levels=_levels(clean, alpha, grace_hours=grace_hours),
     )
     return Trained(detector, calibration, manifest)

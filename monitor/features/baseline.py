@@ -28,6 +28,9 @@ FLEET_SHARE: Final = 0.25
 WINDOWS: Final = {"1h": 1, "6h": 6, "24h": 24}
 """Hours of the trailing windows."""
 
+CHUNK_KEYS: Final = 2_500
+"""Keys looked at together: the samples stay in the cache, and memory does not grow with the fleet."""
+
 DAYS: Final = 34
 """Days looked back for the pooled hour of the day."""
 
@@ -61,24 +64,30 @@ def expectations(state: FleetState, measure: str, hour: int, *, born_hour: Ints)
         _is_weekend(ends) == _is_weekend(np.array([hour])),
         np.ones(len(ends), np.bool_),
     )
-    found: dict[str, Expectation] = {}
-    sums = np.zeros((len(ends), state.keys.n))
-    for back in range(max(WINDOWS.values())):
-        amounts = decoded(state.keys[measure][(ends - back) % LEVEL_HOURS])
-        amounts[(ends - back)[:, None] < born_hour] = np.nan
-        sums += amounts
-        found |= {name: _seasonal(sums, parts) for name, hours in WINDOWS.items() if hours == back + 1}
-    return found
+    seasons = {name: np.full((4, state.keys.n), np.nan) for name in WINDOWS}
+    for first in range(0, state.keys.n, CHUNK_KEYS):
+        own = slice(first, first + CHUNK_KEYS)
+        sums = np.zeros((len(ends), len(born_hour[own])))
+        for back in range(max(WINDOWS.values())):
+            amounts = decoded(state.keys[measure][(ends - back) % LEVEL_HOURS, own])
+            amounts[(ends - back)[:, None] < born_hour[own]] = np.nan
+            sums += amounts
+            for name, hours in WINDOWS.items():
+                if hours == back + 1:
+                    seasons[name][:, own] = _season(sums, parts)
+    return {
+        name: Expectation(season[0], _shrunk(season[1], season[2], level=season[3])) for name, season in seasons.items()
+    }
 
 
-def _seasonal(sums: Floats, parts: tuple[Bools, ...]) -> Expectation:
-    """From the finest part of the samples that holds enough of them."""
+def _season(sums: Floats, parts: tuple[Bools, ...]) -> Floats:
+    """Median, spread and its count from the finest part of the samples that holds enough of them; mean of all. (4, keys)."""
     told = [median_and_spread(sums[part]) for part in parts]
     enough = [n >= MIN_SAMPLES for _, _, n in told]
     median = np.select(enough, [median for median, _, _ in told], np.nan)
     spread = np.select(enough[1:], [spread for _, spread, _ in told[1:]], np.nan)
     n = np.select(enough[1:], [n for _, _, n in told[1:]], 0)
-    return Expectation(median, _shrunk(spread, n, level=_mean(sums)))
+    return np.stack((median, spread, n, _mean(sums)))
 
 
 def median_and_spread(samples: Floats) -> tuple[Floats, Floats, Ints]:
@@ -111,7 +120,7 @@ def _mean(samples: Floats) -> Floats:
     return mean
 
 
-def _shrunk(spread: Floats, n: Ints, *, level: Floats) -> Floats:
+def _shrunk(spread: Floats, n: Floats, *, level: Floats) -> Floats:
     """Spread drawn toward the key's mean level, the more the fewer samples; never below a share of the fleet's level."""
     drawn = np.sqrt((n * spread**2 + PRIOR_SAMPLES * (0.5 * level) ** 2) / (n + PRIOR_SAMPLES))
     typical = float(np.median(level[level > 0])) if (level > 0).any() else 0.0

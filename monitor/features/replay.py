@@ -64,8 +64,7 @@ def rebuild(state: FleetState, key_nos: Collection[int], usage: pd.DataFrame, co
     fresh.ensure_keys(state.n_keys)
     own = np.isin(usage["key_no"].to_numpy(), wanted)
     about = np.isin(coverage["key_no"].to_numpy(), [*wanted, ALL_KEYS])
-    head_end = datetime.fromtimestamp((state.head_hour + 1) * HOUR_S, tz=UTC)
-    replay(fresh, usage[own], coverage[about], until=head_end)
+    replay(fresh, usage[own], coverage[about], until=_last_moment(state))
     index = np.array(wanted, np.int64) + 1
     state.ensure_keys(int(index.max()))
     for name in state.keys:
@@ -73,6 +72,13 @@ def rebuild(state: FleetState, key_nos: Collection[int], usage: pd.DataFrame, co
             state.keys[name][..., index] = fresh.keys[name][..., index]
     _graft(state, fresh, index)
     state.rebuilt(wanted)
+
+
+def _last_moment(state: FleetState) -> datetime:
+    """A moment of the hour under way at which as many hours have been learned as `state` has learned: one hour leaves
+    the quarantine just when the hour under way ends, and must not teach a rebuilt key earlier than the others."""
+    has_learned_all = state.learned_hour >= state.head_hour - state.params.quarantine_h
+    return datetime.fromtimestamp((state.head_hour + 1) * HOUR_S - (0 if has_learned_all else 1), tz=UTC)
 
 
 def _graft(state: FleetState, fresh: FleetState, index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor.domain import HOUR_S
-from monitor.features.checkpoint import from_bytes, to_bytes
+from monitor.features import FleetState, from_bytes, to_bytes
+from monitor.frames import ALL_KEYS
 from monitor.jobs.app import App
+from monitor.jobs.replay import REACH
+from monitor.report.gaps import find_gaps
+from monitor.report.weeks import Window
 
 log = logging.getLogger(__name__)
-
-OVERLAP = timedelta(hours=8)
-"""How far before the checkpoint's hour the store is replayed onto it: hours that were not final yet are set again."""
 
 
 def path_of(app: App) -> Path:
@@ -36,10 +37,11 @@ def save(app: App) -> None:
         log.warning("checkpoint_not_written", extra={"path": str(path), "error": str(error)})
 
 
-def load(app: App) -> datetime | None:
-    """Puts the checkpoint into the pipeline; returns from when on the store must be replayed onto it.
+def load(app: App, now: datetime) -> datetime | None:
+    """Puts the checkpoint into the pipeline; returns from when on the store must be replayed onto it: all hours of its ring.
 
-    None where there is none, or it does not fit (damaged, other parameters, ahead of the clock): then all is replayed."""
+    None where there is none, or it does not fit (damaged, other parameters, another store's, ahead of the clock, made before
+    the store had all the history it has now): then all is replayed."""
     path = path_of(app)
     if not path.exists():
         return None
@@ -48,11 +50,32 @@ def load(app: App) -> datetime | None:
     except (OSError, ValueError) as error:
         log.warning("checkpoint_passed_over", extra={"path": str(path), "error": str(error)})
         return None
-    head = datetime.fromtimestamp(state.head_hour * HOUR_S, UTC)
-    if state.n_keys > app.store.keys.catalog.n_keys or head > app.now():
-        log.warning(
-            "checkpoint_passed_over", extra={"path": str(path), "error": "it is not of this store, or from the future"}
-        )
+    misfit = _misfit(app, state, now)
+    if misfit:
+        log.warning("checkpoint_passed_over", extra={"path": str(path), "error": misfit})
         return None
     app.pipeline.state = state
-    return head - OVERLAP
+    return _hour(state.head_hour - state.params.ring_hours + 1)
+
+
+def _misfit(app: App, state: FleetState, now: datetime) -> str:
+    """Why the state is not that of the store, empty where it is."""
+    if state.n_keys > app.store.keys.catalog.n_keys:
+        return "it is not of this store"
+    if _hour(state.head_hour) > now:
+        return "it is from the future"
+    if int(state.keys["known_hours"][0]) < _known_hours(app, until=_hour(state.learned_hour + 1)):
+        return "the store has history that it never learned"
+    return ""
+
+
+def _known_hours(app: App, *, until: datetime) -> int:
+    """Hours that the store knows of all keys, up to then and as far back as a replay goes."""
+    window = Window(until - REACH, until)
+    coverage = app.store.usage.coverage(window.since, window.until)
+    of_all = coverage[(coverage["key_no"] == ALL_KEYS).to_numpy()]
+    return window.n_hours - find_gaps(of_all, window).n_hours
+
+
+def _hour(number: int) -> datetime:
+    return datetime.fromtimestamp(number * HOUR_S, UTC)

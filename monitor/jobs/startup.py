@@ -43,12 +43,12 @@ def bring_up(app: App, now: datetime, *, pipeline: Pipeline | None = None) -> No
     """State of the fleet from the checkpoint, if it fits, and from the store since then. With a `pipeline` of its own: from
     the store alone, into that one."""
     store, into = app.store, pipeline or app.pipeline
-    oldest = training.first_usage(store, now - app.settings.collect.history, now)
-    since = checkpoint.load(app) if pipeline is None else None
+    oldest = replay.beginning(store, now)
+    since = checkpoint.load(app, now) if pipeline is None else None
+    into.hold(store.ledger.incidents())
     if oldest is None:
         into.state.advance(now)
         return
-    into.hold(store.ledger.incidents())
     replay.replay(store, into, since=max(since, oldest) if since else oldest, until=now)
 
 

@@ -14,8 +14,8 @@ from monitor.errors import ArtifactError
 from monitor.features import NAMES, FleetState, HabitParams
 from monitor.frames import Catalog, FeatureBatch
 from monitor.jobs import artifacts
+from monitor.jobs.lessons import teach
 from monitor.jobs.progress import Progress
-from monitor.jobs.replay import replay
 from monitor.pipeline import Pipeline, held
 from monitor.store.base import Store
 
@@ -56,7 +56,7 @@ def _train(settings: Settings, store: Store, now: datetime, *, seed: int, progre
     incidents = store.ledger.incidents()
     pipeline.hold(incidents)
     batches: list[FeatureBatch] = []
-    replay(store, pipeline, since=since, until=now, collect=batches.append, progress=progress)
+    teach(store, pipeline, since=since, until=now, collect=batches.append, progress=progress)
     return train(stack(batches, NAMES), settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ from monitor.report.weeks import Weeks, Window
 
 @dataclass(frozen=True, slots=True)
 class KeyWeek:
-    """One key in both weeks, nano-dollars. `key` is None for a key that is no longer in the inventory."""
+    """One key in both weeks, nano-dollars. `key` is None for a key that is no longer in the inventory; `gone_name` is
+    what it was called."""
 
     key_hash: str
     key: ApiKey | None
@@ -31,6 +33,7 @@ class KeyWeek:
     n_requests: int
     top_model: str
     n_unknown_hours: int
+    gone_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,17 @@ def build(
     coverage: pd.DataFrame,
     unattributed_nusd: int = 0,
     account_total_nusd: int | None = None,
+    gone_names: Mapping[str, str] = MappingProxyType({}),
 ) -> Digest:
     """The digest of `weeks.current` against `weeks.previous`.
 
     Columns: `usage` frames.USAGE of one bucket size over both weeks (rows outside are ignored), `coverage` frames.COVERAGE
     over both. `owners`: owner by key_hash; absent or empty is nobody. Keys without usage are listed with nothing spent; keys
-    with usage that are not in `keys` any more are listed by their hash."""
+    with usage that are not in `keys` any more are listed by their hash, and by name where `gone_names` has it."""
     rows = _by_model(usage)
     spent, before = _sums(rows, weeks.current), _sums(rows, weeks.previous)
     gaps, gaps_before = find_gaps(coverage, weeks.current), find_gaps(coverage, weeks.previous)
-    lines = _key_weeks(spent, before, keys=keys, catalog=catalog, owners=owners, gaps=gaps)
+    lines = _key_weeks(spent, before, keys=keys, catalog=catalog, owners=owners, gaps=gaps, gone_names=gone_names)
     told = tuple(
         each for each in incidents if each.opened_at < weeks.current.until and each.last_seen_at >= weeks.current.since
     )
@@ -175,6 +179,7 @@ def _key_weeks(
     catalog: Catalog,
     owners: Mapping[str, str],
     gaps: Gaps,
+    gone_names: Mapping[str, str],
 ) -> tuple[KeyWeek, ...]:
     costs, requests = _totals(spent, "key_no", ("cost_nusd", "n_requests"))
     (earlier,) = _totals(before, "key_no")
@@ -196,6 +201,7 @@ def _key_weeks(
                 n_requests=requests.get(at, 0),
                 top_model=catalog.value(top[at]) if at in top else "",
                 n_unknown_hours=gaps.of(number),
+                gone_name="" if key_hash in known else gone_names.get(key_hash, ""),
             )
         )
     return tuple(sorted(lines, key=lambda each: (-each.spent_nusd, -each.before_nusd, each.key_hash)))

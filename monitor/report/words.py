@@ -17,7 +17,7 @@ _VERBS: Final = {Verb.DISABLE: "disabled", Verb.RESTORE: "restored"}
 
 def key_name(line: KeyWeek) -> str:
     """A key in a list; names are not unique, so the short hash stands beside it."""
-    known = name(line.key.key_name) if line.key else "(gone)"
+    known = name(line.key.key_name) if line.key else f"{name(line.gone_name, fallback='')} (gone)".lstrip()
     return f"{known} [{line.key_hash[:_SHORT_HASH]}]"
 
 

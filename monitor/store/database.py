@@ -24,7 +24,7 @@ from monitor.errors import StoreBusy, StoreCorrupt, StoreError
 
 BUSY_TIMEOUT: Final = timedelta(seconds=15)
 
-_CACHE_KIB: Final = 16_384
+_CACHE_KIB: Final = 4_096  # a connection; appends by time touch few pages, and 16 MB gained no time
 _WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024  # what is left of the WAL file after a checkpoint
 
 

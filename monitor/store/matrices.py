@@ -18,7 +18,8 @@ from monitor.errors import StoreError
 Matrix: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-_CHUNK_ROWS: Final = 50_000  # a million rows as Python tuples would take 400 MB
+_CHUNK_ROWS: Final = 10_000  # as Python tuples 4 MB; a million would take 400
+_WRITE_ROWS: Final = 10_000  # at a time as Python numbers: 3 MB
 _GROUP_ROWS: Final = 200
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
@@ -59,8 +60,8 @@ def fetch(connection: sa.Connection, statement: str, parameters: Sequence[object
 
 def execute_rows(connection: sa.Connection, statement: str, rows: Matrix) -> None:
     """Runs a statement once for each row of a matrix, columns as parameters."""
-    if len(rows):
-        cursor(connection).executemany(statement, rows.tolist())
+    for first in range(0, len(rows), _WRITE_ROWS):
+        cursor(connection).executemany(statement, rows[first : first + _WRITE_ROWS].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Upsert:
         n_grouped = len(rows) - len(rows) % _GROUP_ROWS
         if n_grouped:
             groups = rows[:n_grouped].reshape(n_grouped // _GROUP_ROWS, -1)
-            for first in range(0, len(groups), _CHUNK_ROWS // _GROUP_ROWS):
-                execute_rows(connection, self.many, groups[first : first + _CHUNK_ROWS // _GROUP_ROWS])
+            for first in range(0, len(groups), _WRITE_ROWS // _GROUP_ROWS):
+                execute_rows(connection, self.many, groups[first : first + _WRITE_ROWS // _GROUP_ROWS])
         execute_rows(connection, self.one, rows[n_grouped:])
 
 

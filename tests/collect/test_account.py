@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from monitor.config import Settings
 from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.errors import BadRequest, RateLimited, SourceError, Unauthorized, Unavailable
 from monitor.frames import Catalog
+from monitor.store.sqlite import open_store
 
 HALF_HOUR = timedelta(minutes=30)
 A, B, C = a_hash(1), a_hash(2), a_hash(3)
@@ -174,9 +176,9 @@ async def test_a_key_created_between_inventory_and_query_is_corrected_by_the_nex
     wrong = cost_by_key(first, catalog)[A]
     assert wrong > 15  # a name is all there was to go by
     assert cost_by_key(second, catalog) == {A: 15, B: 50 * 123_456_789}
-    models = second.usage[second.usage["dimension"] == Dimension.MODEL]
-    withdrawn = models[(models["key_no"] == catalog.key_no(A)) & (models["n_requests"] == 0)]
-    assert {catalog.value(no) for no in withdrawn["value_no"]} == {"opus"}
+    of_a = second.usage[second.usage["key_no"] == catalog.key_no(A)]
+    assert "opus" not in {catalog.value(no) for no in of_a["value_no"]}
+    assert quality(second, NOW - timedelta(minutes=10), Dimension.MODEL) == "known"
 
 
 async def test_a_new_name_is_unattributed_until_the_inventory_knows_it() -> None:
@@ -378,18 +380,22 @@ async def test_a_failed_or_older_reading_takes_nothing_back() -> None:
     assert not (batch.usage["bucket_start"] >= pd.Timestamp(at)).any()
 
 
-async def test_a_row_corrected_away_is_written_as_zero() -> None:
+async def test_a_row_corrected_away_is_gone_from_the_store(tmp_path: Path) -> None:
     account = FakeAccount({A: "prod"}, spread(30, until=NOW, span=HALF_HOUR))
-    catalog = Catalog()
-    source = a_source(account, catalog)
-    await source.recent(NOW - HALF_HOUR, NOW)
+    store = open_store(str(tmp_path / "monitor.db"))
+    source = a_source(account, store.keys.catalog)
+    first = await source.recent(NOW - HALF_HOUR, NOW)
+    store.usage.write(first.usage, first.coverage)
     account.requests = []
     account.clock.move(timedelta(minutes=2))
 
-    batch = await source.recent(NOW - HALF_HOUR, account.clock.now())
+    second = await source.recent(NOW - HALF_HOUR, account.clock.now())
+    store.usage.write(second.usage, second.coverage)
 
-    assert len(batch.usage) == 3 * len(Dimension)
-    assert (batch.usage["cost_nusd"] == 0).all()
+    left = store.usage.read(NOW - HALF_HOUR, NOW, bucket_s=BUCKET_S)
+    store.maintenance.close()
+    assert not first.usage.empty
+    assert left.empty
 
 
 async def test_hours_are_whole_and_known_once_over() -> None:

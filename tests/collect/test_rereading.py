@@ -85,23 +85,15 @@ def test_one_keys_trouble_is_kept_apart_from_all_others() -> None:
     assert set(covers["key_no"]) == {1}
 
 
-def test_only_a_whole_answer_withdraws_rows() -> None:
-    for quality, expected in (("known", [0]), ("partial", []), ("unknown", [])):
-        memory = Rereading(n_buckets=36)
-        memory.settle(usage((5, 0, 0, 5)), coverage((ALL, MODEL, 5, 6, "partial")))
-
-        found, _ = memory.settle(usage(), coverage((ALL, MODEL, 5, 6, quality)))
-
-        assert found["cost_nusd"].tolist() == expected
-
-
-def test_rows_of_another_dimension_are_not_withdrawn() -> None:
+def test_a_row_that_is_gone_is_told_by_coverage_alone() -> None:
     memory = Rereading(n_buckets=36)
-    memory.settle(usage((0, 0, 2, 5)), coverage((ALL, 2, 0, 1, "known")))
+    memory.settle(usage((5, 0, 0, 5)), coverage((ALL, MODEL, 5, 6, "partial")))
+    whole = coverage((ALL, MODEL, 5, 6, "known"))
 
-    found, _ = memory.settle(usage(), KNOWN_HOUR)
+    found, covers = memory.settle(usage(), whole)
 
     assert found.empty
+    pd.testing.assert_frame_equal(covers, whole)
 
 
 def test_what_is_older_than_the_memory_is_forgotten() -> None:
@@ -115,26 +107,38 @@ def test_what_is_older_than_the_memory_is_forgotten() -> None:
     assert len(covers) == 1
 
 
-_ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 1), st.integers(0, 9)), max_size=6)
+_ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 1), st.integers(1, 9)), max_size=6)
+_ANSWERS = st.lists(st.tuples(_ROWS, st.sampled_from(["known", "partial", "unknown"])), max_size=5)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(_ROWS, min_size=1, max_size=5))
-def test_a_store_that_replaces_rows_ends_with_the_last_whole_answer(
-    answers: list[list[tuple[int, int, int, int]]],
+@given(_ROWS, _ANSWERS)
+def test_after_a_whole_answer_only_a_whole_answer_changes_what_is_stored(
+    whole: list[tuple[int, int, int, int]], later: list[tuple[list[tuple[int, int, int, int]], str]]
 ) -> None:
-    memory, stored = Rereading(n_buckets=36), {}
-    cells = ["bucket_start", "key_no", "value_no"]
+    memory = Rereading(n_buckets=36)
+    stored: dict[tuple[int, ...], int] = {}
 
-    for rows in answers:
-        unique = {row[:3]: row for row in rows}
-        found, _ = memory.settle(usage(*unique.values()), KNOWN_HOUR)
-        stored |= dict(zip(found[cells].itertuples(index=False, name=None), found["cost_nusd"], strict=True))
+    for rows, quality in [(whole, "known"), *later]:
+        answer = usage(*{row[:3]: row for row in rows}.values())
+        found, covers = memory.settle(answer, coverage((ALL, MODEL, 0, 6, quality)))
+        stored = after_write(stored, found, covers)
 
-    last = {row[:3]: row[3] for row in answers[-1]}
+    last = [whole, *(rows for rows, quality in later if quality == "known")][-1]
+    assert stored == {row[:3]: row[3] for row in last}
+
+
+def after_write(
+    stored: dict[tuple[int, ...], int], rows: pd.DataFrame, covers: pd.DataFrame
+) -> dict[tuple[int, ...], int]:
+    """What a store holds then: known buckets hold the rows given and no others; all rows given are set."""
+    known = covers[covers["quality"] == frames.QUALITY_CODES["known"]]
+    spans = list(zip(frames.epoch_s(known["since"]), frames.epoch_s(known["until"]), strict=True))
     left = {
-        ((int(at.timestamp()) - START) // BUCKET_S, key_no, value_no): cost
-        for (at, key_no, value_no), cost in stored.items()
-        if cost
+        cell: cost
+        for cell, cost in stored.items()
+        if not any(since <= START + cell[0] * BUCKET_S < until for since, until in spans)
     }
-    assert left == {cell: cost for cell, cost in last.items() if cost}
+    buckets = (frames.epoch_s(rows["bucket_start"]) - START) // BUCKET_S
+    cells = zip(buckets.tolist(), rows["key_no"].tolist(), rows["value_no"].tolist(), strict=True)
+    return left | dict(zip(cells, rows["cost_nusd"].tolist(), strict=True))

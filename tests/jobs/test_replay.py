@@ -8,9 +8,10 @@ from pathlib import Path
 import build
 import jobs_build
 import numpy as np
+import pandas as pd
 import pytest
 from jobs_build import NOW, an_app
-from lived import HOUR, Life
+from lived import HOUR, Life, differences
 
 from monitor.features import build as build_features
 from monitor.features import to_bytes
@@ -47,6 +48,7 @@ def from_the_store(app: App, now: datetime) -> Pipeline:
 
 def assert_equal(app: Pipeline, other: Pipeline, now: datetime) -> None:
     """Byte for byte, and in everything that is derived from it."""
+    assert differences(app.state, other.state) == []
     assert to_bytes(app.state) == to_bytes(other.state)
     assert app.quality(HASHES, now) == other.quality(HASHES, now)
     inventory = build.inventory_frame(4)
@@ -106,7 +108,8 @@ def test_a_ten_minute_correction_after_a_restart_is_taken_in(tmp_path: Path) -> 
     bucket = NOW.replace(minute=0) - 2 * HOUR
 
     late = build.usage((bucket, 1, 0, 8, 77, 5 * 10**9), bucket_s=600)
-    life.take(late, build.coverage(bucket, bucket + timedelta(minutes=10), key_no=1, dimension=0))
+    stamp = pd.Timestamp(NOW).as_unit("s")
+    life.take(late, build.coverage(bucket, bucket + timedelta(minutes=10), key_no=1, dimension=0, as_of=stamp))
 
     state = life.app.pipeline.state
     slot = state.slots.find(np.array([2]), np.array([8]), np.array([0]))[0]
@@ -150,13 +153,17 @@ def test_a_checkpoint_from_before_the_backfill_is_passed_over(tmp_path: Path) ->
     assert_equal(again.pipeline, from_the_store(again, NOW), NOW)
 
 
-@pytest.mark.parametrize("at", [NOW, NOW - timedelta(minutes=20)], ids=["within an hour", "on the hour"])
+@pytest.mark.parametrize(
+    "at", [NOW + timedelta(minutes=30), NOW + timedelta(minutes=35)], ids=["within an hour", "on the hour"]
+)
 def test_a_correction_of_a_learned_hour_is_learned_by_a_rebuild(tmp_path: Path, at: datetime) -> None:
     life = living(tmp_path)
-    life.live(START, at)
+    life.live(START, NOW)
+    life.poll(at, settles=True)
     hour = START.replace(minute=0) + HOUR
     late = build.usage((hour, 1, 0, 8, 50, 10**9), bucket_s=3600)
-    life.take(late, build.coverage(hour, hour + HOUR, bucket_s=3600, key_no=1, dimension=0))
+    stamp = pd.Timestamp(at).as_unit("s")
+    life.take(late, build.coverage(hour, hour + HOUR, bucket_s=3600, key_no=1, dimension=0, as_of=stamp))
     assert 1 in life.app.pipeline.state.needs_rebuild
 
     while rebuild.rebuild_corrected(life.app):
