@@ -102,7 +102,25 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], An
                     raise ConfigError(
                         name, f"is not a TOML value: {error}", remedy='write for example ["a", "b"]'
                     ) from error
-            yield tuple(part.lower() for part in name.removeprefix(ENV_PREFIX).split("__")), value
+            place = tuple(part.lower() for part in name.removeprefix(ENV_PREFIX).split("__"))
+            if not _is_setting(place):
+                near = difflib.get_close_matches(place[0], Settings.model_fields, n=1)
+                hint = (
+                    f"did you mean {ENV_PREFIX}{near[0].upper()}__…?"
+                    if near and near[0] != place[0]
+                    else "check its name"
+                )
+                raise ConfigError(
+                    name, "this variable names no setting", remedy=f"{hint} Names are in docs/configuration.md"
+                )
+            yield place, value
+
+
+def _is_setting(place: tuple[str, ...]) -> bool:
+    """Whether the section is one, and the setting one of it; what lies deeper is left to validation."""
+    if place[0] not in Settings.model_fields:
+        return False
+    return len(place) == 1 or place[1] in _names((place[0],))
 
 
 def _overlay(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:

@@ -115,3 +115,9 @@ def test_the_state_directory_comes_from_systemd_where_the_file_names_none(tmp_pa
     assert load(None, {"STATE_DIRECTORY": "/var/lib/x"}).store.state_dir == Path("/var/lib/x")
     path = written(tmp_path, '[store]\nstate_dir = "here"')
     assert load(path, {"STATE_DIRECTORY": "/var/lib/x"}).store.state_dir == Path("here")
+
+
+@pytest.mark.parametrize("name", ["MONITOR__FOO", "MONITOR__RESPONS__MODE", "MONITOR__RESPONSE__MOD"])
+def test_a_variable_that_names_no_setting_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load(None, {name: "x"})

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import re
 from typing import TYPE_CHECKING
 
 import click
 
 from monitor.cli.common import clean, find_key, json_option, print_json, with_settings
-from monitor.errors import ActionFailed
+from monitor.errors import ActionFailed, MonitorError
 
 if TYPE_CHECKING:
     from monitor.config import Settings
     from monitor.domain import Action, ApiKey
+
+_WHOLE_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @click.command()
@@ -34,16 +37,23 @@ def revoke(settings: Settings, key: str, *, yes: bool, as_json: bool) -> None:
     """Take KEY (name, label or hash) out of service by disabling it. Reversible: `restore` undoes it."""
     if not yes:
         found = _look_up(settings, key)
-        click.confirm(f"Disable {clean(found.key_name)} ({clean(found.label)}, {found.key_hash[:12]})?", abort=True)
-        key = found.key_hash
+        what = f"{clean(found.key_name)} ({clean(found.label)}, {found.key_hash[:12]})" if found else key
+        click.confirm(f"Disable {what}?", abort=True)
+        key = found.key_hash if found else key
     _report(asyncio.run(_revoke(settings, key)), as_json=as_json)
 
 
-def _look_up(settings: Settings, text: str) -> ApiKey:
+def _look_up(settings: Settings, text: str) -> ApiKey | None:
+    """The key in the store; None for a whole hash the store does not know: it is read from the account."""
     from monitor.cli.common import reading
 
-    with reading(settings) as store:
-        return find_key(store.keys.keys(), text)
+    try:
+        with reading(settings) as store:
+            return find_key(store.keys.keys(), text)
+    except MonitorError:
+        if _WHOLE_HASH.fullmatch(text):
+            return None
+        raise
 
 
 async def _restore(settings: Settings, text: str) -> Action:
@@ -64,7 +74,12 @@ async def _revoke(settings: Settings, text: str) -> Action:
 
     clock = SystemClock()
     async with open_app(settings, clock=clock, notifier=TerminalNotifier(clock)) as app:  # the service delivers
-        return await manual.revoke(app, find_key(app.store.keys.keys(), text), requested_by=_person())
+        known = app.store.keys.keys()
+        is_unknown_hash = _WHOLE_HASH.fullmatch(text) and all(key.key_hash != text for key in known)
+        key = (
+            await app.control.read(text) if is_unknown_hash else find_key(known, text)
+        )  # an emergency has no time to poll
+        return await manual.revoke(app, key, requested_by=_person())
 
 
 def _person() -> str:
