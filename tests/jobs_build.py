@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fake_clock import FakeClock
@@ -49,6 +51,23 @@ def settings_in(state_dir: Path, **sections: dict[str, Any]) -> Settings:
     return Settings.model_validate(sections)
 
 
+@cache
+def _empty_store() -> bytes:
+    """A migrated store without anything in it; migrating takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "monitor.db"
+        open_store(str(path)).maintenance.close()
+        return path.read_bytes()
+
+
+def a_store(state_dir: Path) -> Store:
+    """The store in a state directory, made there if there is none."""
+    path = state_dir / "monitor.db"
+    if not path.exists():
+        path.write_bytes(_empty_store())
+    return open_store(str(path))
+
+
 def an_app(
     state_dir: Path, *, now: datetime = NOW, responders: Mapping[Verb, Responder] | None = None, **changes: Any
 ) -> App:
@@ -57,7 +76,7 @@ def an_app(
     A field that is a dict is a section of the settings."""
     sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict)}
     settings = settings_in(state_dir, **sections)
-    store: Store = changes.pop("store", None) or open_store(str(state_dir / "monitor.db"))
+    store: Store = changes.pop("store", None) or a_store(state_dir)
     fields: dict[str, Any] = {
         "settings": settings,
         "clock": FakeClock(now),

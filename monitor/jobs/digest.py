@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -89,10 +89,11 @@ async def send_due(app: App) -> bool:
 
 
 def next_due(settings: Settings, after: datetime) -> datetime | None:
-    """The first time of `schedule.digest_cron` later than a moment, in `digest.timezone`."""
+    """The first time of `schedule.digest_cron` (read in `digest.timezone`) later than a moment; UTC, since local times
+    cannot be stepped through in an hour that comes twice."""
     trigger = CronTrigger.from_crontab(settings.schedule.digest_cron, timezone=settings.digest.zone)
-    due: datetime | None = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
-    return due
+    due: datetime | None = trigger.get_next_fire_time(None, after.astimezone(UTC) + timedelta(microseconds=1))
+    return None if due is None else due.astimezone(UTC)
 
 
 def last_due(settings: Settings, *, after: datetime, now: datetime) -> datetime | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from monitor.jobs.app import App
 
 log = logging.getLogger(__name__)
 
-_BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z\.db")
+_BACKUP = re.compile(r"monitor-(\d{8}T\d{6}Z)\.db")
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 async def care(app: App) -> None:
@@ -45,7 +46,7 @@ async def back_up(app: App) -> Path | None:
 
 def backup_name(at: datetime) -> str:
     """Sorts by time: `monitor-20260302T090000Z.db`."""
-    return f"monitor-{at:%Y%m%dT%H%M%SZ}.db"
+    return f"monitor-{at.strftime(_STAMP)}.db"
 
 
 def is_backup_due(app: App) -> bool:
@@ -53,7 +54,9 @@ def is_backup_due(app: App) -> bool:
     folder = app.state_dir / "backups"
     if not app.settings.store.keep_backups:
         return False
-    newest = max((path.stat().st_mtime for path in folder.glob("monitor-*.db")), default=0.0)
-    return (
-        app.clock.now().timestamp() - newest > (app.settings.store.backup_every - timedelta(minutes=5)).total_seconds()
-    )
+    written = (_BACKUP.fullmatch(path.name) for path in folder.glob("monitor-*.db"))
+    newest = max((found[1] for found in written if found), default=None)
+    if newest is None:
+        return True
+    age = app.clock.now() - datetime.strptime(newest, _STAMP).replace(tzinfo=UTC)
+    return age > app.settings.store.backup_every - timedelta(minutes=5)

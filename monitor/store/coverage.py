@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from monitor.domain import Dimension
 from monitor.errors import StoreError
 from monitor.frames import ALL_KEYS, COVERAGE, QUALITY_CODES, epoch_s, utc_seconds
 from monitor.store.matrices import Mask, Matrix, cursor, execute_rows, fetch, sql, upsert_sql
-from monitor.store.schema import coverage
+from monitor.store.schema import USAGE_TABLES, coverage
 
 KEY, DIMENSION, BUCKET_SIZE, SINCE, UNTIL, QUALITY, AS_OF = range(7)
 KNOWN: Final = QUALITY_CODES["known"]
@@ -106,19 +107,24 @@ def forget_before(connection: sa.Connection, *, bucket_s: int, before: int) -> i
     return gone.rowcount
 
 
-def compact(connection: sa.Connection, *, before: int) -> int:
-    """Joins neighbors of equal quality that end before then, taking the older `as_of`; returns rows saved.
+def compact(connection: sa.Connection, *, before: int, after: int = 0, bucket_s: int | None = None) -> int:
+    """Joins neighbors of equal quality that end after `after` and not after `before`, of one bucket size or of all, taking the
+    older `as_of`; returns rows saved.
 
     Recent spans keep their own `as_of`: how fresh the newest data are must not be blurred."""
-    ordered = sa.select(*_COLUMNS).where(_T.until <= sa.bindparam("a"))
-    rows = fetch(
-        connection, sql(ordered.order_by(_T.bucket_s, _T.dimension, _T.key_no, _T.since)), [before], len(_COLUMNS)
-    )
-    joined = join_neighbors(rows)
-    if len(joined) < len(rows):
-        connection.execute(sa.delete(coverage).where(_T.until <= before))
-        execute_rows(connection, _UPSERT, joined[:, _TABLE_ORDER])
-    return len(rows) - len(joined)
+    sizes = [bucket_s] if bucket_s is not None else list(USAGE_TABLES)
+    n_saved = 0
+    for size in sizes:
+        for dimension in Dimension:  # the index by end leads to the few spans of the stretch, however many there are
+            own = (_T.bucket_s == size, _T.dimension == int(dimension), _T.until > after, _T.until <= before)
+            statement = sa.select(*_COLUMNS).where(*own).order_by(_T.key_no, _T.since)
+            rows = np.array(connection.execute(statement).all(), np.int64).reshape(-1, len(_COLUMNS))
+            joined = join_neighbors(rows)
+            if len(joined) < len(rows):
+                connection.execute(sa.delete(coverage).where(*own))
+                execute_rows(connection, _UPSERT, joined[:, _TABLE_ORDER])
+            n_saved += len(rows) - len(joined)
+    return n_saved
 
 
 def join_neighbors(rows: Matrix) -> Matrix:

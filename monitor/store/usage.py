@@ -29,6 +29,9 @@ from monitor.store.retention import prune
 from monitor.store.schema import USAGE_TABLES
 from monitor.store.usage_rows import count_write, read_rows
 
+_APART_S: Final = 6 * HOUR_S
+"""Past this nobody asks when a ten-minute bucket was read: its spans are joined, or they would grow with every poll."""
+
 _UPSERTS: Final = {bucket_s: Upsert.into(table) for bucket_s, table in USAGE_TABLES.items()}
 _DELETES: Final = {bucket_s: delete_sql(table) for bucket_s, table in USAGE_TABLES.items()}
 _NUMBERS: Final = (
@@ -51,6 +54,7 @@ class SqliteUsage:
         self._writing = threading.Lock()
         self._recent: Window | None = None
         self._n_written = -1
+        self._joined_until = 0
 
     def write(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
         """Sets USAGE rows, and removes rows the new COVERAGE says are known to be no more.
@@ -80,7 +84,8 @@ class SqliteUsage:
                     )
                     recent = window if is_fine else recent
                 spans.write_spans(connection, covered)
-            self._recent, self._n_written = recent, n_written
+                joined_until = self._join_spans(connection, covered)
+            self._recent, self._n_written, self._joined_until = recent, n_written, joined_until
 
     def read(
         self, since: datetime, until: datetime, *, bucket_s: int, key_nos: Collection[int] | None = None
@@ -125,6 +130,16 @@ class SqliteUsage:
 
         Thins counters older than 26 hours to one sample an hour, and joins old coverage."""
         return prune(self._database, fine_before=floor_s(fine_before), hourly_before=floor_s(hourly_before))
+
+    def _join_spans(self, connection: sa.Connection, covered: Matrix) -> int:
+        """Joins the spans of the hours that have become old enough, once an hour; returns up to when."""
+        fine = covered[covered[:, spans.BUCKET_SIZE] == BUCKET_S]
+        edge = int(fine[:, spans.UNTIL].max(initial=0)) // HOUR_S * HOUR_S - _APART_S
+        if edge <= self._joined_until:
+            return self._joined_until
+        after = max(self._joined_until, edge - _APART_S) - HOUR_S
+        spans.compact(connection, before=edge, after=after, bucket_s=BUCKET_S)
+        return edge
 
     def _set(
         self, connection: sa.Connection, rows: Matrix, covered: Matrix, *, bucket_s: int, recent: Window | None

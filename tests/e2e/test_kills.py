@@ -69,6 +69,18 @@ async def spawn(environ: dict[str, str], state_dir: Path) -> asyncio.subprocess.
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "monitor", "run", env=environ, stderr=log)
 
 
+async def ready(state_dir: Path, process: asyncio.subprocess.Process) -> None:
+    """Until the process says that its jobs run."""
+    log = state_dir / "log"
+    said = log.read_text().count("service_ready")
+    for _ in range(600):
+        if log.read_text().count("service_ready") > said:
+            return
+        assert process.returncode is None, f"it ended by itself:\n{log.read_text()[-2000:]}"
+        await asyncio.sleep(0.1)
+    raise AssertionError("not ready within a minute")
+
+
 def victims(world: World) -> list[Key]:
     """One of two keys that share a name, and others with names of their own."""
     alone = [key for kind in ("product", "service", "developer") for key in world.busy(kind, at_least_usd_per_day=2.0)]
@@ -106,7 +118,11 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> Outc
                 thefts.append(theft)
             if n_kills:
                 process = await spawn(environ, state_dir)
-                await asyncio.sleep(rng.uniform(0.2, 9.0))
+                if rng.random() < 0.3:  # while it starts
+                    await asyncio.sleep(rng.uniform(0.2, 4.0))
+                else:  # while it works
+                    await ready(state_dir, process)
+                    await asyncio.sleep(rng.uniform(0.0, 5.0))
                 process.kill()
                 await process.wait()
         process = await spawn(environ, state_dir)

@@ -19,13 +19,13 @@ from monitor.jobs import checkpoint, rebuild, replay, startup
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline, new_state
 
-START = NOW - 14 * HOUR
-HISTORY = START.replace(minute=0) - 40 * HOUR
+START = NOW - 9 * HOUR
+HISTORY = START.replace(minute=0) - 28 * HOUR
 HASHES = [build.a_hash(number) for number in range(4)]
 
 
 def living(state_dir: Path, *, seed: int = 1) -> Life:
-    """A monitor with forty hours of history, brought up at START."""
+    """A monitor with a day of history, brought up at START."""
     app = an_app(state_dir, now=START, detection={"quarantine": timedelta(hours=4)})
     life = Life(app, seed)
     life.backfill(HISTORY, START.replace(minute=0))
@@ -57,7 +57,7 @@ def assert_equal(app: Pipeline, other: Pipeline, now: datetime) -> None:
     np.testing.assert_array_equal(ours.values, theirs.values)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
 def test_a_restart_ends_in_the_state_that_never_stopped(tmp_path: Path, seed: int) -> None:
     life = living(tmp_path, seed=seed)
 
@@ -68,7 +68,7 @@ def test_a_restart_ends_in_the_state_that_never_stopped(tmp_path: Path, seed: in
     assert_equal(life.app.pipeline, restarted(life, NOW).pipeline, NOW)
 
 
-@pytest.mark.parametrize("hours", [1, 5, 13])
+@pytest.mark.parametrize("hours", [1, pytest.param(4, marks=pytest.mark.slow), 8])
 def test_a_restart_from_a_checkpoint_of_some_hours_ago_ends_in_the_same_state(tmp_path: Path, hours: int) -> None:
     life = living(tmp_path)
     life.live(START, NOW - hours * HOUR)
@@ -83,8 +83,10 @@ def test_a_restart_from_a_checkpoint_of_some_hours_ago_ends_in_the_same_state(tm
 
 def test_a_process_killed_in_between_ends_in_the_same_state_as_one_replay(tmp_path: Path) -> None:
     life = living(tmp_path)
-    for stop in (NOW - 9 * HOUR, NOW - 5 * HOUR, NOW - HOUR):
-        life.live(stop - 3 * HOUR, stop)
+    begin = START
+    for stop in (NOW - 6 * HOUR, NOW - 3 * HOUR, NOW - HOUR):
+        life.live(begin, stop)
+        begin = stop
         life.app = restarted(life, stop)
     life.live(NOW - HOUR, NOW)
 

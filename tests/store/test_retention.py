@@ -68,6 +68,19 @@ def test_a_month_of_polling_leaves_a_handful_of_coverage_rows(store: SqliteStore
     assert (spans[0][6], spans[-1][6]) == (ends[0] + 60, ends[-1] + 60)
 
 
+def test_a_day_of_ten_minute_polls_does_not_wait_for_pruning_to_stay_small(store: SqliteStore) -> None:
+    ends = [T0 + (poll + 1) * BUCKET_S for poll in range(24 * 6)]
+    for end in ends:
+        own = a_span(end - BUCKET_S, end, key_no=1, quality="partial", as_of=end + 60)
+        store.usage.write(usage(), coverage(own))
+    spans = rows_of(store.usage.coverage(*EVER))
+    assert len(spans) <= 7 * 6 + 1
+    assert all(earlier[4] == later[3] for earlier, later in pairwise(spans))
+    assert spans[-36:] == [
+        a_span(end - BUCKET_S, end, key_no=1, quality="partial", as_of=end + 60) for end in ends[-36:]
+    ]
+
+
 def test_spans_of_different_quality_are_not_joined(store: SqliteStore) -> None:
     far = a_span(T0 + 9 * DAY_S, T0 + 9 * DAY_S + BUCKET_S)
     old = [a_span(T0, T0 + 600), a_span(T0 + 600, T0 + 1200, quality="partial"), a_span(T0 + 1800, T0 + 2400)]

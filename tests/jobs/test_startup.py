@@ -1,0 +1,201 @@
+"""What a start puts right: open intents, messages in doubt, the detector, the state of the fleet."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import build
+import pytest
+from fake_keys import FakeKeys
+from jobs_build import NOW, an_app, an_inventory
+from lived import HOUR, Life
+
+from monitor.domain import ActionState, Message, MessageKind, Plan, Severity, Verb
+from monitor.errors import ArtifactError, Unavailable
+from monitor.features import NAMES, to_bytes
+from monitor.jobs import artifacts, checkpoint, startup
+from monitor.jobs.app import App
+from monitor.respond.disable import DisableKey
+from monitor.respond.restore import RestoreKey
+from monitor.store.base import Delivery
+from monitor.wiring import shipped_models
+
+SHIPPED = shipped_models()
+
+
+def an_app_with(state_dir: Path, keys: FakeKeys, **changes: object) -> App:
+    responders = {Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)}
+    app = an_app(state_dir, control=keys, responders=responders, **changes)
+    app.store.keys.record(an_inventory(*keys.keys.values()))
+    return app
+
+
+def an_intent(app: App, **changes: object) -> str:
+    action = build.an_action(1, incident_id=None, **{"intended_at": NOW - timedelta(minutes=2), **changes})
+    app.store.ledger.commit((), Plan(at=action.intended_at, actions=(action,)), ())
+    return action.action_id
+
+
+async def test_an_intent_whose_effect_was_reached_before_the_kill_is_found_done(tmp_path: Path) -> None:
+    keys = FakeKeys.holding(build.a_key(1, settings=build.key_settings(is_disabled=True)))
+    app = an_app_with(tmp_path, keys)
+    an_intent(app)
+
+    await startup.start(app, SHIPPED)
+
+    (action,) = app.store.ledger.actions()
+    assert action.state is ActionState.DONE
+    assert "set_disabled" not in keys.calls
+    assert [entry.message.kind for entry in app.store.outbox.entries()] == [MessageKind.ACTION]
+
+
+async def test_an_intent_without_effect_is_carried_out_while_it_is_valid(tmp_path: Path) -> None:
+    keys = FakeKeys.holding(build.a_key(1))
+    app = an_app_with(tmp_path, keys)
+    an_intent(app)
+
+    await startup.start(app, SHIPPED)
+
+    assert app.store.ledger.actions()[0].state is ActionState.DONE
+    assert keys.keys[build.a_hash(1)].settings.is_disabled
+
+
+async def test_an_intent_that_is_too_old_touches_nothing(tmp_path: Path) -> None:
+    keys = FakeKeys.holding(build.a_key(1))
+    app = an_app_with(tmp_path, keys)
+    an_intent(app, intended_at=NOW - HOUR)
+
+    await startup.start(app, SHIPPED)
+
+    assert app.store.ledger.actions()[0].state is ActionState.EXPIRED
+    assert not keys.keys[build.a_hash(1)].settings.is_disabled
+
+
+async def test_an_intent_whose_key_cannot_be_read_now_stays_open(tmp_path: Path) -> None:
+    from fake_keys import always
+
+    app = an_app_with(tmp_path, FakeKeys.holding(build.a_key(1), faults=always(Unavailable("503"))))
+    an_intent(app)
+
+    await startup.start(app, SHIPPED)
+
+    assert app.store.ledger.actions()[0].state is ActionState.INTENDED
+
+
+async def test_a_message_that_was_being_sent_is_in_doubt_and_one_that_waited_still_waits(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+    for number, severity in ((1, Severity.CRITICAL), (2, Severity.NOTICE)):
+        message = Message(f"INC-{number}:1:alert", MessageKind.ALERT, "#a", severity, "title", "text", created_at=NOW)
+        app.store.outbox.add((message,), NOW)
+    app.store.outbox.claim(NOW, limit=1)
+
+    await startup.start(app, SHIPPED)
+
+    states = {entry.message.message_id: entry.state for entry in app.store.outbox.entries()}
+    assert states == {"INC-1:1:alert": Delivery.UNKNOWN, "INC-2:1:alert": Delivery.WAITING}
+
+
+async def test_the_shipped_detector_serves_until_one_was_made_here(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+
+    await startup.start(app, SHIPPED)
+
+    assert app.pipeline.trained is not None
+    made = app.pipeline.trained
+    artifacts.save(made, tmp_path / "artifacts", name=artifacts.name_of(NOW))
+    chosen = artifacts.choose(None, tmp_path / "artifacts", tmp_path / "nothing shipped", NAMES)
+    assert chosen is not None and chosen.manifest == made.manifest
+
+
+async def test_a_damaged_detector_is_passed_over_and_the_shipped_one_used(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    for suffix in (".json", ".skops"):
+        (tmp_path / "artifacts" / f"detector-20990101T000000Z{suffix}").write_bytes(b"{}")
+    app = an_app(tmp_path)
+
+    await startup.start(app, SHIPPED)
+
+    assert app.pipeline.trained is not None
+
+
+def test_a_configured_detector_that_does_not_load_stops_the_start(tmp_path: Path) -> None:
+    shipped = json.loads((SHIPPED / "detector.json").read_bytes())
+    (tmp_path / "mine.json").write_text(json.dumps(shipped))
+    (tmp_path / "mine.skops").write_bytes(b"something else")
+
+    with pytest.raises(ArtifactError, match=r"mine\.json"):
+        artifacts.choose(tmp_path / "mine.json", tmp_path, SHIPPED, NAMES)
+    with pytest.raises(ArtifactError, match=r"absent\.json"):
+        artifacts.choose(tmp_path / "absent.json", tmp_path, SHIPPED, NAMES)
+
+
+def test_without_any_detector_the_start_goes_on_without(tmp_path: Path) -> None:
+    assert artifacts.choose(None, tmp_path, tmp_path, NAMES) is None
+
+
+def test_only_the_newest_detectors_are_kept(tmp_path: Path) -> None:
+    trained = artifacts.load(SHIPPED / "detector.json", NAMES)
+    for hour in range(artifacts.KEEP + 2):
+        artifacts.save(trained, tmp_path, name=artifacts.name_of(NOW + hour * HOUR))
+
+    artifacts.prune(tmp_path)
+
+    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.skops"))) == artifacts.KEEP
+    newest = artifacts.newest(tmp_path)
+    assert newest is not None and newest.stem == artifacts.name_of(NOW + (artifacts.KEEP + 1) * HOUR)
+
+
+def a_life(state_dir: Path) -> Life:
+    life = Life(an_app(state_dir))
+    life.backfill(NOW.replace(minute=0) - 30 * HOUR, NOW.replace(minute=0))
+    startup.bring_up(life.app, NOW)
+    return life
+
+
+def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    life = a_life(tmp_path)
+    checkpoint.save(life.app)
+
+    again = an_app(tmp_path, store=life.app.store)
+
+    assert checkpoint.load(again, NOW) is not None
+    assert to_bytes(again.pipeline.state) == to_bytes(life.app.pipeline.state)
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"nothing of the kind", None], ids=["empty", "foreign", "one byte"])
+def test_a_corrupt_checkpoint_is_passed_over_and_the_store_replayed(tmp_path: Path, damage: bytes | None) -> None:
+    life = a_life(tmp_path)
+    checkpoint.save(life.app)
+    path = checkpoint.path_of(life.app)
+    path.write_bytes(path.read_bytes()[:-9] + b"?" + path.read_bytes()[-8:] if damage is None else damage)
+
+    again = an_app(tmp_path, store=life.app.store)
+
+    assert checkpoint.load(again, NOW) is None
+    startup.bring_up(again, NOW)
+    assert to_bytes(again.pipeline.state) == to_bytes(life.app.pipeline.state)
+
+
+def test_a_checkpoint_from_the_future_or_of_another_store_is_passed_over(tmp_path: Path) -> None:
+    life = a_life(tmp_path)
+    checkpoint.save(life.app)
+    (tmp_path / "other").mkdir()
+    other = an_app(tmp_path / "other")
+    checkpoint.path_of(other).write_bytes(checkpoint.path_of(life.app).read_bytes())
+
+    assert checkpoint.load(an_app(tmp_path, store=life.app.store), NOW - 5 * HOUR) is None
+    assert checkpoint.load(other, NOW) is None
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_the_service_running(tmp_path: Path) -> None:
+    life = a_life(tmp_path)
+    checkpoint.save(life.app)
+    before = checkpoint.path_of(life.app).read_bytes()
+    checkpoint.path_of(life.app).with_suffix(".part").mkdir()  # cannot be written to
+
+    checkpoint.save(life.app)
+
+    assert checkpoint.path_of(life.app).read_bytes() == before
