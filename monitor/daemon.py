@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import checkpoint, digest, replay, startup, upkeep
+from monitor.jobs import checkpoint, digest, rebuild, replay, startup, upkeep
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
@@ -88,6 +88,7 @@ def service_of(app: App, watch: Watch) -> Service:
             await upkeep.back_up(app)
 
     async def save() -> None:
+        await relearn(app, watch)
         async with watch.pipeline_lock:
             await asyncio.to_thread(checkpoint.save, app)
 
@@ -125,6 +126,17 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
         if n_windows:
             await asyncio.to_thread(startup.retrain, app, app.now())
         return
+
+
+async def relearn(app: App, watch: Watch) -> None:
+    """Keys whose learned hours were corrected learn anew: one by one, or all at once where there are many."""
+    if rebuild.is_widespread(app):
+        await rebuild_state(app, watch)
+        return
+    n_rebuilt = -1
+    while n_rebuilt:
+        async with watch.pipeline_lock:
+            n_rebuilt = await asyncio.to_thread(rebuild.rebuild_corrected, app)
 
 
 async def rebuild_state(app: App, watch: Watch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,6 +38,9 @@ NEAR: Final = timedelta(minutes=15)
 
 KEEP: Final = timedelta(days=22)
 """How long unattributed dollars are kept: two weeks, and a digest that is made up for within the third."""
+
+_NOTING: Final = threading.Lock()
+"""The backfill and the settle lane read side by side; neither may write over what the other noted."""
 
 _LOOKS_BACK: Final = (timedelta(days=8), timedelta(days=62), timedelta(days=800))
 
@@ -115,15 +119,16 @@ def note_unattributed(store: Store, batch: UsageBatch, now: datetime) -> None:
     known, partial = _hours_told(batch.coverage)
     if not known and not partial:
         return
-    kept = _kept(store)
     oldest = int((now - KEEP).timestamp())
-    hours = {hour: nusd for hour, nusd in kept.items() if hour >= oldest and hour not in known}
-    for hour in known | partial:
-        nusd = batch.unattributed_by_hour.get(hour, 0)
-        if hour >= oldest and (nusd := nusd if hour in known else max(nusd, hours.get(hour, 0))):
-            hours[hour] = nusd
-    if hours != kept:
-        store.state.put("unattributed", {str(hour): nusd for hour, nusd in sorted(hours.items())})
+    with _NOTING:
+        kept = _kept(store)
+        hours = {hour: nusd for hour, nusd in kept.items() if hour >= oldest and hour not in known}
+        for hour in known | partial:
+            nusd = batch.unattributed_by_hour.get(hour, 0)
+            if hour >= oldest and (nusd := nusd if hour in known else max(nusd, hours.get(hour, 0))):
+                hours[hour] = nusd
+        if hours != kept:
+            store.state.put("unattributed", {str(hour): nusd for hour, nusd in sorted(hours.items())})
 
 
 def unattributed(store: Store, window: Window) -> int:

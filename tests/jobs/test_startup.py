@@ -8,7 +8,7 @@ from pathlib import Path
 
 import build
 import pytest
-from fake_keys import FakeKeys
+from fake_keys import FakeKeys, always
 from jobs_build import NOW, an_app, an_inventory
 from lived import HOUR, Life
 
@@ -74,8 +74,6 @@ async def test_an_intent_that_is_too_old_touches_nothing(tmp_path: Path) -> None
 
 
 async def test_an_intent_whose_key_cannot_be_read_now_stays_open(tmp_path: Path) -> None:
-    from fake_keys import always
-
     app = an_app_with(tmp_path, FakeKeys.holding(build.a_key(1), faults=always(Unavailable("503"))))
     an_intent(app)
 
@@ -106,7 +104,7 @@ async def test_the_shipped_detector_serves_until_one_was_made_here(tmp_path: Pat
     made = app.pipeline.trained
     artifacts.save(made, tmp_path / "artifacts", name=artifacts.name_of(NOW))
     chosen = artifacts.choose(None, tmp_path / "artifacts", tmp_path / "nothing shipped", NAMES)
-    assert chosen is not None and chosen.manifest == made.manifest
+    assert chosen is not None and chosen.manifest.trained_until == made.manifest.trained_until
 
 
 async def test_a_damaged_detector_is_passed_over_and_the_shipped_one_used(tmp_path: Path) -> None:
@@ -136,9 +134,9 @@ def test_without_any_detector_the_start_goes_on_without(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_detectors_are_kept(tmp_path: Path) -> None:
-    trained = artifacts.load(SHIPPED / "detector.json", NAMES)
     for hour in range(artifacts.KEEP + 2):
-        artifacts.save(trained, tmp_path, name=artifacts.name_of(NOW + hour * HOUR))
+        for suffix in (".json", ".skops"):
+            (tmp_path / f"{artifacts.name_of(NOW + hour * HOUR)}{suffix}").touch()
 
     artifacts.prune(tmp_path)
 

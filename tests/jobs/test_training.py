@@ -10,6 +10,7 @@ import pytest
 from jobs_build import NOW, an_app
 from lived import HOUR, Life
 
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.domain import IncidentState, Plan
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
@@ -22,7 +23,8 @@ MIDDAY = NOW.replace(minute=0)
 
 def an_app_of(state_dir: Path, history: timedelta) -> App:
     app = an_app(state_dir)
-    Life(app).backfill(MIDDAY - history, MIDDAY)
+    if history:
+        Life(app).backfill(MIDDAY - history, MIDDAY)
     return app
 
 
@@ -60,7 +62,7 @@ def test_windows_of_incidents_are_left_out_but_not_those_of_false_alarms_or_hard
     app = an_app(tmp_path)
     Life(app)
     theft = build.an_incident(1, at=NOW - DAY)
-    false = build.an_incident(2, at=NOW - DAY, state=IncidentState.RESOLVED, resolution="false alarm")
+    false = build.an_incident(2, at=NOW - DAY, state=IncidentState.RESOLVED, resolution=FALSE_ALARM_RESOLUTION)
     rule = build.an_incident(3, at=NOW - DAY, p_value=None)
     unknown = build.an_incident(77, at=NOW - DAY)
 
