@@ -125,6 +125,8 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
             continue
         if n_windows:
             await asyncio.to_thread(startup.retrain, app, app.now())
+            async with watch.pipeline_lock:
+                await asyncio.to_thread(checkpoint.save, app)
         return
 
 
