@@ -110,8 +110,9 @@ async def _play(stage: Stage, slack: FakeSlack) -> None:
 
 
 def _cast(world: World) -> tuple[Key, Key]:
-    """A batch key that will work hard, and a key that will be stolen."""
-    batch = next(key for name in ("batch", "service", "product") for key in world.busy(name))
+    """A busy key that will work ten times as hard, and a key that will be stolen."""
+    candidates = [key for name in ("batch", "service") for key in world.busy(name)]
+    batch = max(candidates, key=lambda key: float(world.fleet.usd_per_day[key.no]))
     stolen = next(key for name in ("developer", "product", "service") for key in world.busy(name) if key.no != batch.no)
     return batch, stolen
 
@@ -138,7 +139,7 @@ async def _ordinary(stage: Stage) -> None:
 
 
 async def _benign_spike(stage: Stage, key: Key) -> None:
-    stage.scene("3  A benign spike: a batch job does ten times its usual work")
+    stage.scene("3  A benign spike: a busy key does ten times its usual work")
     stage.world.start(attacks.BatchBackfill(key.key_hash, stage.clock.now(), timedelta(hours=2), 10.0))
     before = stage.world.spent_nusd(key)
     await _minutes(stage, 10)
@@ -204,7 +205,7 @@ async def _disabled(stage: Stage, stolen: Key, busy: Key) -> None:
         "exactly one key was acted on, and it is in the journal",
         is_true=[one.key_hash for one in actions] == [stolen.key_hash],
     )
-    stage.check(f"the batch job's key “{busy.name}” still works", is_true=not busy.is_disabled)
+    stage.check(f"the busy key “{busy.name}” still works", is_true=not busy.is_disabled)
 
 
 async def _restore(stage: Stage, key: Key, incident: Incident | None) -> None:
