@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
@@ -37,9 +37,12 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     return tuple(done)
 
 
-async def resolve_open(app: App) -> tuple[Action, ...]:
-    """Intents left without outcome by a crash: resolved by reading the key. Raises StoreError."""
-    left = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
+async def resolve_open(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[Action, ...]:
+    """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key.
+
+    `older_than` leaves alone what a person may be carrying out at this moment. Raises StoreError."""
+    found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
+    left = [action for action in found if app.now() - action.intended_at >= older_than]
     finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app))
     for action in finished:
         await _finish(app, action)

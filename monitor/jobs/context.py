@@ -45,6 +45,6 @@ def _reenabled(app: App, actions: tuple[Action, ...]) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     for key_hash in {action.key_hash for action in actions if action.verb is Verb.DISABLE}:
         for change in app.store.keys.history(key_hash):
-            if change.field == "disabled" and change.after == "false":
+            if change.field == "is_disabled" and change.after == "false":
                 found[key_hash] = change.seen_at
     return found

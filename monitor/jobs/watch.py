@@ -40,6 +40,9 @@ MAX_PATIENCE_S = 15.0
 DRILL_AGAIN_S = 30.0
 """A key that goes on bursting is asked about again after this long."""
 
+LEFT_ALONE = timedelta(minutes=2)
+"""An intent this old without outcome is nobody's any more: a new action on its key would wait for it for ever."""
+
 RECALL = timedelta(minutes=10)
 """Counters older than this say little about now: after a longer pause they begin anew."""
 
@@ -115,6 +118,8 @@ class Watch:
                 self.app.pipeline.state.advance(now)  # before any usage is taken in
             report = CycleReport(at=now)
             inventory = await self._read_keys(now, report)
+            if inventory is not None:
+                await act.resolve_open(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
             self.troubles, notices = troubles.note(self.troubles, report.errors, frozenset(report.worked), now)
             judgement = await self._judge(now, is_healthy=inventory is not None and inventory.is_complete)

@@ -1,0 +1,57 @@
+"""What `decide` is told: above all, that a person who switches a key on again is not fought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import build
+from fake_keys import FakeKeys
+from jobs_build import NOW, an_app, an_inventory
+
+from monitor.domain import ActionState, Plan, Verb
+from monitor.jobs import act, context, manual
+from monitor.jobs.app import App
+from monitor.respond import requests
+from monitor.respond.disable import DisableKey
+from monitor.respond.restore import RestoreKey
+
+KEY = build.a_key(1, settings=build.key_settings())
+OFF = replace(KEY, settings=replace(KEY.settings, is_disabled=True))
+
+
+def an_app_with(state_dir: Path, keys: FakeKeys) -> App:
+    app = an_app(state_dir, control=keys, responders={Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)})
+    app.store.keys.record(an_inventory(KEY))
+    return app
+
+
+async def test_a_key_that_a_person_switched_on_again_is_known_with_the_time_it_was_seen(tmp_path: Path) -> None:
+    # given: a key that was disabled, and seen disabled
+    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    await manual.revoke(app, KEY, requested_by="cli:ada")
+    app.store.keys.record(an_inventory(OFF, at=NOW + timedelta(minutes=1)))
+    assert not context.gather(app, app.now(), is_healthy=True).reenabled_at
+
+    # when: the next inventory finds it enabled, by somebody else's hand
+    app.store.keys.record(an_inventory(KEY, at=NOW + timedelta(minutes=2)))
+
+    # then
+    assert context.gather(app, app.now(), is_healthy=True).reenabled_at == {KEY.key_hash: NOW + timedelta(minutes=2)}
+
+
+async def test_an_intent_without_outcome_is_resolved_while_the_service_runs_and_a_fresh_one_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    keys = FakeKeys.holding(OFF)
+    app = an_app_with(tmp_path, keys)
+    now = app.now()
+    intent = requests.revoke_request(KEY, requested_by="cli:ada", now=now, ttl=timedelta(minutes=10))
+    app.store.ledger.commit((), Plan(at=now, actions=(intent,)), ())
+
+    assert await act.resolve_open(app, older_than=timedelta(minutes=2)) == ()
+    await app.clock.sleep(121)
+    (done,) = await act.resolve_open(app, older_than=timedelta(minutes=2))
+
+    assert (done.action_id, done.state) == (intent.action_id, ActionState.DONE)
