@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from monitor.features import mix, newness, rhythm, volume
+from monitor.features import mix, newness, profile, rhythm, volume
 from monitor.features.checkpoint import from_bytes, to_bytes
 from monitor.features.columns import Floats
 from monitor.features.money import evidence_frame, spend_frame
@@ -67,6 +67,7 @@ def _part(scene: Scene) -> tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd
         **volume.features(scene, usual),
         **mix.features(scene),
         **rhythm.features(scene),
+        **profile.features(scene, usual),
     }
     values = np.column_stack([columns[name] for name in NAMES]).astype(np.float64, copy=False)
     return (scene.index - 1).astype(np.int32), values, spend_frame(scene, new, usual), evidence_frame(scene)

@@ -78,6 +78,43 @@ def features(scene: Scene, new: Newness) -> dict[str, Floats]:
         "peer_joint_1h": scene.known(peers / NUSD),
         "over_peak_1h": scene.known(scene.by_key(over, Dimension.MODEL) / NUSD),
         **_counts(scene),
+        **_by_dimension(scene, new),
+    }
+
+
+def _by_dimension(scene: Scene, new: Newness) -> dict[str, Floats]:
+    """What the classifier is told of model, country and app each: dollars on values never learned (undamped, so that they
+    speak for young keys too), dollars unlikely for the peers, mean surprise and fleet rarity of the hour's dollars."""
+    is_new = scene.state.slots["first_seen"][scene.slots] == NEVER
+    never = {window: scene.by_key(scene.cost[window] * is_new) / NUSD for window in ("10m", "1h", "24h")}
+    peer = scene.by_key(scene.peer_novelty * scene.cost["1h"]) / NUSD
+    both = scene.by_key(scene.peer_novelty * is_new * scene.cost["1h"]) / NUSD
+    weight = scene.cost["1h"]
+    total = scene.by_key(weight)
+    surprise, rarity = (
+        np.divide(scene.by_key(weight * nats), total, out=np.full(total.shape, np.nan), where=total > 0)
+        for nats in (scene.surprise, scene.peer_surprise)
+    )
+    over = np.maximum(scene.cost["1h"] - scene.state.slots["peak_cost"][scene.slots], 0.0)
+    over_peak = scene.by_key(over) / NUSD
+    is_fine = scene.is_fine[int(Dimension.MODEL)]
+    found: dict[str, Floats] = {}
+    for dimension in (Dimension.MODEL, Dimension.COUNTRY, Dimension.APP):
+        at, name = int(dimension), dimension.name.lower()
+        found |= {
+            f"never_{name}_10m": np.where(is_fine, never["10m"][at], np.nan),
+            f"never_{name}_1h": scene.known(never["1h"][at], dimension),
+            f"never_{name}_24h": scene.known(never["24h"][at], dimension),
+            f"peer_novel_{name}_1h": scene.known(peer[at], dimension),
+            f"unknown_to_peers_{name}_1h": scene.known(both[at], dimension),
+            f"surprise_{name}_1h": scene.known(surprise[at], dimension),
+            f"rarity_{name}_1h": scene.known(rarity[at], dimension),
+        }
+    return found | {
+        "over_peak_country_1h": scene.known(over_peak[int(Dimension.COUNTRY)], Dimension.COUNTRY),
+        "over_peak_app_1h": scene.known(over_peak[int(Dimension.APP)], Dimension.APP),
+        "novel_country_24h": scene.known(new.by_hour[:, int(Dimension.COUNTRY)].sum(axis=0) / NUSD, Dimension.COUNTRY),
+        "novel_app_24h": scene.known(new.by_hour[:, int(Dimension.APP)].sum(axis=0) / NUSD, Dimension.APP),
     }
 
 

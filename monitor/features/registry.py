@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of a FeatureBatch. `unit`: usd, z, nats, hours, share, count."""
+    """One column of a FeatureBatch. `unit`: usd, z, nats, hours, share, ratio, count."""
 
     name: str
     unit: str
@@ -78,6 +78,44 @@ _ROWS: Final = (
         "share",
         "share of the trailing hour's spend in its hottest ten minutes; unknown on hourly history",
     ),
+    ("novel_country_24h", "usd", "spend of the last 24 hours from novel countries"),
+    ("novel_app_24h", "usd", "spend of the last 24 hours by novel apps"),
+    ("over_peak_country_1h", "usd", "spend from each country above the most the key ever spent from it in an hour"),
+    ("over_peak_app_1h", "usd", "the same for apps"),
+    *(
+        row
+        for name, many in (("model", "models"), ("country", "countries"), ("app", "apps"))
+        for row in (
+            (
+                f"never_{name}_10m",
+                "usd",
+                f"spend of the last ten minutes on {many} never learned; unknown on hourly history",
+            ),
+            (f"never_{name}_1h", "usd", f"spend of the trailing hour on {many} never learned, whatever the key's age"),
+            (f"never_{name}_24h", "usd", f"spend of the last 24 hours on {many} never learned"),
+            (f"peer_novel_{name}_1h", "usd", f"spend on {many} unlikely for the owner's other keys and the fleet"),
+            (f"unknown_to_peers_{name}_1h", "usd", f"spend on {many} never learned and unlikely for the peers too"),
+            (f"surprise_{name}_1h", "nats", f"mean surprise of the hour's {many} under the key's own habit"),
+            (f"rarity_{name}_1h", "nats", f"mean surprise of the hour's {many} under the peers' habits alone"),
+        )
+    ),
+    ("usd_10m", "usd", "spend of the last ten minutes; unknown on hourly history"),
+    ("usd_1h", "usd", "spend of the trailing hour"),
+    ("usd_24h", "usd", "spend of the last 24 hours"),
+    ("n_requests_1h", "count", "requests of the trailing hour"),
+    ("usd_per_request_1h", "usd", "dollars per request of the trailing hour"),
+    ("tokens_per_request_1h", "count", "tokens per request of the trailing hour"),
+    ("usd_per_mtoken_1h", "usd", "dollars per million tokens of the trailing hour"),
+    ("usual_usd_1h", "usd", "expected spend of this hour of the week"),
+    ("mean_usd_1h", "usd", "decayed mean spend of a known hour, silent ones included"),
+    ("times_usual_1h", "ratio", "spend of the trailing hour over the larger of the two"),
+    ("times_usual_24h", "ratio", "spend of the last 24 hours over 24 mean hours"),
+    ("times_peak_1h", "ratio", "spend of the trailing hour over the dearest learned hour of five weeks"),
+    ("history_h", "hours", "known usage history the key's baseline rests on"),
+    ("active_hours_24h", "count", "clock hours of the last day in which the key was used"),
+    ("habit_models", "count", "models the key usually spreads over: exp of the entropy of its habit"),
+    ("habit_countries", "count", "the same for countries"),
+    ("habit_apps", "count", "the same for apps"),
 )
 
 FEATURES: Final[dict[str, Feature]] = {row[0]: Feature(*row) for row in _ROWS}

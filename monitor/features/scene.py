@@ -47,7 +47,7 @@ class Scene:
     ("10m", "1h", "6h", "24h") and slot. `cost_by_bucket`: (6, active keys), the buckets of the trailing hour, oldest first; the rows
     `fine_at` of the ten-minute ring hold them by slot.
     `used_until`: newest hour of use before the last six. `is_known`: (dimension, active keys), whether anything is known of
-    the trailing hour; `is_fine`: in ten-minute buckets."""
+    the trailing hour; `is_fine`: in ten-minute buckets. `surprise`, `peer_surprise`: nats by slot, see novelty.surprise."""
 
     state: FleetState
     at: datetime
@@ -68,6 +68,8 @@ class Scene:
     counter_1h: Floats
     counter_24h: Floats
     used_until: Ints
+    surprise: Floats
+    peer_surprise: Floats
     novelty: Floats
     peer_novelty: Floats
     share: Floats
@@ -160,6 +162,8 @@ def _scene(look: _Look, slots: Ints, index: Ints, *, at: datetime, inventory: In
         counter_1h=look.counter("1h")[index],
         counter_24h=look.counter("24h")[index],
         used_until=look.used_until[slots],
+        surprise=own,
+        peer_surprise=peers,
         novelty=novelty.novelty(own) * mature,
         peer_novelty=novelty.novelty(peers),
         share=prior.share[slots],

@@ -29,15 +29,20 @@ class Expected:
 
 
 def expected(scene: Scene) -> Expected:
-    """Seasonal expectations of the active keys; computed for all keys once an hour and kept."""
-    state, inventory = scene.state, scene.inventory
-    stamp = (state.version, scene.hour, state.keys.n, inventory.born_hour.tobytes())
+    """Seasonal expectations of the active keys."""
+    every = expected_of_all(scene.state, scene.hour, scene.inventory.born_hour)
+    return Expected({name: Expectation(e.median[scene.index], e.spread[scene.index]) for name, e in every.items()})
+
+
+def expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Expectation]:
+    """Expectations by measure and window, over all key indices; computed once an hour and kept."""
+    stamp = (state.version, hour, state.keys.n, born_hour.tobytes())
     kept = state.cache.get("expected")
     if kept is None or kept[0] != stamp:
-        kept = (stamp, _expected_of_all(state, scene.hour, inventory.born_hour))
+        kept = (stamp, _expected_of_all(state, hour, born_hour))
         state.cache["expected"] = kept
     every: dict[tuple[str, str], Expectation] = kept[1]
-    return Expected({name: Expectation(e.median[scene.index], e.spread[scene.index]) for name, e in every.items()})
+    return every
 
 
 def _expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Expectation]:
