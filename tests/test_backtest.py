@@ -121,7 +121,7 @@ def test_without_history_only_rules_speak(tmp_path: Path) -> None:
 def test_decisions_are_written_one_object_a_line(tmp_path: Path, replayed: backtest.Replay) -> None:
     out = tmp_path / "decisions.jsonl"
 
-    backtest.write(replayed, out)
+    backtest.write(replayed.decisions, out)
 
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(lines) == len(replayed.decisions)

@@ -1,0 +1,77 @@
+"""The ledger of a replay, in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from monitor.decide import Context
+from monitor.domain import Action, ActionState, ApiKey, Incident, IncidentState, Verdict
+from monitor.pipeline import Judgement
+
+KEEP: Final = timedelta(hours=48)
+"""How long the replay's ledger keeps what is over: longer than any fuse or cooldown looks back by default."""
+
+
+class Books:
+    """The ledger of a replay: incidents, verdicts, and actions that all succeed at once.
+
+    The recorded traffic of a key goes on after a simulated disable. So that a later theft of the same key can be judged,
+    the key counts as restored by its owner once the incident is over."""
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self._unborn = deque(sorted(keys, key=lambda key: key.created_at))
+        self.keys: Mapping[str, ApiKey] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._done: dict[str, Incident] = {}
+        self._actions: list[Action] = []
+        self._verdicts: dict[str, Verdict] = {}
+
+    def advance(self, now: datetime) -> None:
+        """Keys created by now exist."""
+        born = []
+        while self._unborn and self._unborn[0].created_at <= now:
+            born.append(self._unborn.popleft())
+        if born:
+            self.keys = {**self.keys, **{key.key_hash: key for key in born}}
+
+    def context(self) -> Context:
+        """What `decide` may know."""
+        return Context(
+            incidents=tuple(self._incidents.values()),
+            actions=tuple(self._actions),
+            verdicts=tuple(self._verdicts.values()),
+            keys=self.keys,
+            n_live_keys=sum(not key.settings.is_disabled for key in self.keys.values()),
+            is_enforcing=True,
+        )
+
+    def enter(self, judgement: Judgement) -> None:
+        """Writes down what was judged; actions are carried out at once."""
+        plan = judgement.plan
+        self._verdicts |= {verdict.incident_id: verdict for verdict in plan.verdicts}
+        for action in plan.actions:
+            self._actions.append(replace(action, state=ActionState.DONE, finished_at=plan.at))
+            self._switch(action.key_hash, is_disabled=True)
+        for incident in plan.incidents:
+            self._incidents[incident.incident_id] = incident
+            if incident.state is IncidentState.RESOLVED:
+                self._switch(incident.key_hash, is_disabled=False)
+        for incident in list(self._incidents.values()):
+            if incident.resolved_at is not None and plan.at - incident.resolved_at > KEEP:
+                self._done[incident.incident_id] = self._incidents.pop(incident.incident_id)
+                self._verdicts.pop(incident.incident_id, None)
+        self._actions = [action for action in self._actions if plan.at - action.intended_at <= KEEP]
+
+    def everything(self) -> tuple[Incident, ...]:
+        """All incidents, oldest first."""
+        return tuple(sorted([*self._done.values(), *self._incidents.values()], key=lambda one: one.opened_at))
+
+    def _switch(self, key_hash: str, *, is_disabled: bool) -> None:
+        key = self.keys.get(key_hash)
+        if key is not None and key.settings.is_disabled != is_disabled:
+            switched = replace(key, settings=replace(key.settings, is_disabled=is_disabled))
+            self.keys = {**self.keys, key_hash: switched}

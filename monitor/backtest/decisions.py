@@ -1,0 +1,72 @@
+"""What a replay would have done: decisions, and the file they are written to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from monitor.domain import Finding, Rung, Verb
+from monitor.pipeline import Judgement
+
+ALERT: Final = "alert"
+REVOKE: Final = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an armed service would have done after the bucket that ended at `at`: ALERT or REVOKE."""
+
+    at: datetime
+    key_hash: str
+    action: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+def decided(judgement: Judgement) -> list[Decision]:
+    """The decisions of one moment: an alert for each key with a finding people are told of, a revoke for each disable."""
+    told = [f for f in judgement.findings if not f.is_shadow and f.rung >= Rung.NOTIFY]
+    by_key: dict[str, list[Finding]] = {}
+    for finding in told:
+        by_key.setdefault(finding.key_hash, []).append(finding)
+    disabled = {action.key_hash for action in judgement.plan.actions if action.verb is Verb.DISABLE}
+    return [
+        Decision(
+            judgement.at,
+            key_hash,
+            REVOKE if key_hash in disabled else ALERT,
+            max(rarity(finding) for finding in found),
+            tuple(cause.sentence for finding in found for cause in finding.causes),
+        )
+        for key_hash, found in sorted(by_key.items())
+    ]
+
+
+def rarity(finding: Finding) -> float:
+    """-log10 of the p-value; a broken rule is certain and counts its severity in hundreds."""
+    return 100.0 * finding.severity if finding.p_value is None else -math.log10(finding.p_value)
+
+
+def write(decisions: Iterable[Decision], out: Path) -> None:
+    """One JSON object a line, at once or not at all: {"at", "key", "action", "score", "reasons"}."""
+    lines = [
+        json.dumps(
+            {
+                "at": decision.at.isoformat().replace("+00:00", "Z"),
+                "key": decision.key_hash,
+                "action": decision.action,
+                "score": round(decision.score, 4),
+                "reasons": list(decision.reasons),
+            },
+            ensure_ascii=False,
+        )
+        for decision in decisions
+    ]
+    partial = out.with_name(f".{out.name}.part")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    partial.replace(out)
