@@ -11,6 +11,7 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     wiring.py       config -> concrete parts; the only file that names concrete classes, clock and seed
     jobs/           watch, backfill, train, digest, deliver: the pipeline, top to bottom
     backtest/       recorded usage through the same pipeline; acts on nothing
+    teaching.py     a walk through history in, a trained detector out
     pipeline.py     usage in, judgement out: features, detect and decide for one moment
     collect/        inventory, counters and usage of keys, with what is known and unknown
     store/          the embedded store: usage, keys, incidents, journal, outbox, state

@@ -190,7 +190,7 @@ class Detection(Section):
     grace_period: Duration = Field(
         timedelta(hours=24), description="a key with less usage history is judged by its peers"
     )
-    min_usd_per_hour: Dollars = Field(0.5, description="novel spend below this never alerts")
+    min_usd_per_hour: Dollars = Field(0.05, description="novel spend below this never alerts")
     limit_nearly_used: Fraction = Field(
         0.9, description="share of a key's limit at which its owner is told; 1 turns it off"
     )

@@ -181,6 +181,10 @@ class Catalog:
             self._values.append(entry)
         return no
 
+    def known_value_no(self, dimension: Dimension | int, value: str) -> int | None:
+        """The number of a value of a dimension, None if it has none."""
+        return self._value_no.get((int(dimension), value))
+
     def known_key_no(self, key_hash: str) -> int | None:
         """The number of a key, None if it has none."""
         return self._key_no.get(key_hash)

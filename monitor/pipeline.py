@@ -43,6 +43,7 @@ from monitor.domain import (
 )
 from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
+from monitor.features.transplants import transplant
 from monitor.frames import Catalog, FeatureBatch
 
 HOLD_FOR: Final = timedelta(hours=24)
@@ -93,6 +94,37 @@ class Pipeline:
     def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
         """The feature rows of the keys active at `now`, as `judge` and training see them."""
         return build(self.state, self._inventory.frame(keys), now)
+
+    def robbed(
+        self,
+        now: datetime,
+        keys: Mapping[str, ApiKey],
+        rng: np.random.Generator,
+        *,
+        active: npt.NDArray[np.int32],
+        n: int,
+    ) -> tuple[FeatureBatch, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None:
+        """What `features` would be if strangers used some keys: (feature rows, the key behind each, whether it is stolen).
+
+        Half of the keys are drawn from those `active` now, half from all. None where the fleet did too little to learn from."""
+        inventory = self._inventory.frame(keys)
+        drawn = rng.choice(inventory["key_no"].to_numpy(), size=n - n // 2 if len(active) else n)
+        hosts = np.concatenate([drawn, rng.choice(active, size=n // 2)]) if len(active) else drawn
+        no_app = self.catalog.known_value_no(Dimension.APP, "")
+        n_values = self.catalog.n_values
+        made = transplant(
+            self.state,
+            inventory,
+            hosts.astype(np.int64),
+            now,
+            rng,
+            n_values=n_values,
+            no_app=n_values + int(Dimension.APP) if no_app is None else no_app,
+        )
+        if made is None:
+            return None
+        batch = build(made.state, made.keys, now)
+        return batch, made.host[batch.key_no], made.is_stolen[batch.key_no]
 
     def judge(self, now: datetime, context: Context) -> Judgement:
         """Findings and plan at `now`. `context.quality` may be left empty: the pipeline knows what it was given."""

@@ -88,7 +88,8 @@ def replay(
     rest = _counted(_between(recording, turn, recording.until), progress, done=n_past, total=n_buckets)
     if trained is None:
         warm_at = warm_from(since, recording.evaluate_from)
-        pipeline.trained = learn(pipeline, past, books, warm_at=warm_at, settings=armed, seed=seed)
+        n_moments = _n_buckets(warm_at, turn)
+        pipeline.trained = learn(pipeline, past, books, warm_at=warm_at, n_moments=n_moments, settings=armed, seed=seed)
     else:
         _live_through(pipeline, past, books)
     decisions, verdicts = _judge(pipeline, rest, books)

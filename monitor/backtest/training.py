@@ -9,10 +9,9 @@ from typing import Final
 from monitor.backtest.books import Books
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
-from monitor.detect.train import Gathering, train
 from monitor.errors import ArtifactError
-from monitor.features import NAMES
 from monitor.pipeline import Pipeline, Window
+from monitor.teaching import Teaching
 
 MAX_WARM_UP: Final = timedelta(hours=48)
 """At the beginning of a recording everything looks new; rows of that time do not train the detector."""
@@ -24,18 +23,25 @@ def warm_from(since: datetime, evaluate_from: datetime) -> datetime:
 
 
 def learn(
-    pipeline: Pipeline, past: Iterable[Window], books: Books, *, warm_at: datetime, settings: Settings, seed: int
+    pipeline: Pipeline,
+    past: Iterable[Window],
+    books: Books,
+    *,
+    warm_at: datetime,
+    n_moments: int,
+    settings: Settings,
+    seed: int,
 ) -> Trained | None:
-    """Lives through the past and trains on its rows after `warm_at`; None where there are too few.
+    """Lives through the past and trains on its rows after `warm_at`, `n_moments` in all; None where there are too few rows.
 
     The pipeline and the books stand at the end of the past afterwards; the pipeline's own detector is left as it is."""
-    history = Gathering(NAMES)
+    teaching = Teaching(pipeline, n_moments=n_moments, seed=seed)
     for window in past:
         books.advance(window.at)
         pipeline.take(window.usage, window.coverage)
         if window.at > warm_at:
-            history.add(pipeline.features(window.at, books.keys))
+            teaching.look(window.at, books.keys)
     try:
-        return train(history.rows(), settings, seed=seed)
+        return teaching.trained(settings, seed=seed)
     except ArtifactError:
         return None  # too little history: rules only, as a live service on its first day

@@ -16,13 +16,12 @@ from monitor.demo.attacks import BatchBackfill, Event, Growth, ModelMigration
 from monitor.demo.catalogue import MODELS
 from monitor.demo.world import World
 from monitor.detect.artifact import Trained
-from monitor.detect.train import stack, train
 from monitor.domain import HOUR_S
-from monitor.features import NAMES
-from monitor.frames import Catalog, FeatureBatch
+from monitor.frames import Catalog
 from monitor.jobs import artifacts
 from monitor.jobs.lessons import existing
 from monitor.pipeline import Pipeline, windows
+from monitor.teaching import Teaching
 from monitor.wiring import new_state, shipped_models
 
 SEED: Final = 20_260_601
@@ -52,15 +51,15 @@ def trained(progress: Progress | None = None) -> Trained:
     usage = recorded.usage(world, catalog, since, UNTIL, bucket_s=HOUR_S, now=UNTIL)
     settings = Settings(detection=Detection(max_false_alerts_per_week=BUDGET))
     pipeline = Pipeline(settings, catalog, new_state(settings))
-    batches: list[FeatureBatch] = []
+    teaching = Teaching(pipeline, n_moments=(HISTORY - TEACH) // timedelta(hours=1), seed=SEED)
     for no, window in enumerate(windows(usage, since=since, until=UNTIL), start=1):
         pipeline.state.advance(window.at)
         pipeline.take(window.usage, window.coverage)
         if window.at > since + TEACH:
-            batches.append(pipeline.features(window.at, existing(keys, window.at)))
+            teaching.look(window.at, existing(keys, window.at))
         if progress is not None:
             progress(no, HISTORY // timedelta(hours=1))
-    return train(stack(batches, NAMES), settings, seed=SEED)
+    return teaching.trained(settings, seed=SEED)
 
 
 def ordinary_world() -> World:

@@ -22,18 +22,19 @@ import msgspec
 import numpy as np
 import sklearn
 import skops.io
-from sklearn.ensemble import IsolationForest
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from monitor.detect.base import Detector
 from monitor.detect.calibrate import Calibration, Cohort
+from monitor.detect.contrast import Contrast
 from monitor.detect.forest import Forest
 from monitor.detect.levels import Levels
 from monitor.errors import ArtifactError
 
-FORMAT: Final = 1
-TRUSTED: Final = ("sklearn.tree._tree.Tree",)
-"""Beyond what skops trusts by itself: the tree's node arrays, whose contents `_check_trees` verifies."""
+FORMAT: Final = 2
+TRUSTED: Final = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
+"""Beyond what skops trusts by itself: the trees' node arrays, whose contents `_check_trees` and `_check_boosted` verify."""
 
 MAX_BLOB_BYTES: Final = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
@@ -41,7 +42,10 @@ MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an artifact was made for and from. Times are aware UTC; `trained_since` .. `trained_until` is the training window."""
+    """What an artifact was made for and from. Times are aware UTC; `trained_since` .. `trained_until` is the training window.
+
+    `n_thefts`: simulated thefts it learned from; `thefts_found`: share of them that one look finds at `levels.alpha`, each scored by
+    a detector that had not seen the key."""
 
     format: int
     detector: str
@@ -56,6 +60,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_false_alerts_per_week: float
     clean_incidents_per_week: float
     levels: Levels
+    n_thefts: int = 0
+    thefts_found: float = 0.0
     sha256: str = ""
 
 
@@ -79,13 +85,16 @@ class Packed:
 def pack(trained: Trained) -> Packed:
     """The artifact as bytes. Raises ArtifactError for a detector that cannot be kept this way, or is not fitted."""
     detector = trained.detector
-    if not isinstance(detector, Forest) or detector.forest_ is None:
-        raise ArtifactError(f"detector {detector.name!r} cannot be packed: only a fitted forest can")
+    forest = detector.forest_ if isinstance(detector, Contrast) else detector
+    if not isinstance(forest, Forest) or forest.forest_ is None:
+        raise ArtifactError(f"detector {detector.name!r} cannot be packed: only a fitted forest or contrast can")
     cohorts = [
         {"n_rows": c.n_rows, "knots": c.knots, "n_at_least": c.n_at_least, "tail_scale": c.tail_scale}
         for c in trained.calibration.cohorts
     ]
-    parts = {"forest": detector.forest_, "center": detector.center_, "cohorts": cohorts}
+    parts: dict[str, Any] = {"forest": forest.forest_, "center": forest.center_, "cohorts": cohorts}
+    if isinstance(detector, Contrast):
+        parts |= {"boosted": detector.boosted_, "columns": detector.columns_}
     blob = skops.io.dumps(parts, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
     manifest = msgspec.structs.replace(trained.manifest, sha256=hashlib.sha256(blob).hexdigest())
     return Packed(blob, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
@@ -147,7 +156,7 @@ def _load(blob: bytes) -> Any:
         raise ArtifactError("the artifact's contents cannot be read; train again") from error
 
 
-def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Forest, Calibration]:
+def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Detector, Calibration]:
     forest, center = parts["forest"], np.asarray(parts["center"], dtype=np.float64)
     if not isinstance(forest, IsolationForest) or center.shape != (len(feature_names),):
         raise ValueError("no isolation forest of these features")
@@ -163,7 +172,31 @@ def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Forest, Calibr
     )
     if not cohorts or any(len(c.knots) == 0 or len(c.knots) != len(c.n_at_least) for c in cohorts):
         raise ValueError("calibration without scores")
-    return Forest.restored(feature_names, forest, center), Calibration(cohorts)
+    restored = Forest.restored(feature_names, forest, center)
+    if "boosted" not in parts:
+        return restored, Calibration(cohorts)
+    boosted, columns = parts["boosted"], np.asarray(parts["columns"], dtype=np.int64)
+    if ((columns < 0) | (columns >= len(feature_names))).any() or not isinstance(
+        boosted, HistGradientBoostingClassifier
+    ):
+        raise ValueError("no boosted trees of these features")
+    _check_boosted(boosted, n_features=len(columns) + 1)
+    return Contrast.restored(feature_names, restored, boosted, columns=columns), Calibration(cohorts)
+
+
+def _check_boosted(boosted: HistGradientBoostingClassifier, *, n_features: int) -> None:
+    """As `_check_trees`, for the node tables of boosted trees; none of ours has categories."""
+    if boosted.n_features_in_ != n_features or boosted.n_trees_per_iteration_ != 1:
+        raise ValueError("boosted trees of other features")
+    for (predictor,) in boosted._predictors:
+        nodes = predictor.nodes
+        inner = nodes["is_leaf"] == 0
+        children = np.stack([nodes["left"][inner], nodes["right"][inner]]).astype(np.int64)
+        if len(nodes) == 0 or (children <= np.flatnonzero(inner)).any() or (children >= len(nodes)).any():
+            raise ValueError("a boosted tree's children lie outside of it")
+        split = nodes["feature_idx"][inner]
+        if ((split < 0) | (split >= n_features)).any() or nodes["is_categorical"].any():
+            raise ValueError("a boosted tree splits on a feature that does not exist")
 
 
 def _check_trees(forest: IsolationForest, *, n_features: int) -> None:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Thefts:
+    """Feature rows of simulated thefts: `values` (n, n_features); `key_no` (n,) the key each was played on; `is_stolen` (n,)
+    False for keys that were only made to look young, as the honest counterpart of young keys that were stolen."""
+
+    values: npt.NDArray[np.floating]
+    key_no: npt.NDArray[np.int64]
+    is_stolen: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.key_no)
+
+    def take(self, mask: npt.NDArray[np.bool_]) -> Thefts:
+        """The rows where mask holds."""
+        return Thefts(self.values[mask], self.key_no[mask], self.is_stolen[mask])
 
 
 class Detector(Protocol):
@@ -21,8 +39,16 @@ class Detector(Protocol):
         """The columns it was made for, in order."""
         ...
 
-    def fit(self, rows: npt.NDArray[np.floating], weights: npt.NDArray[np.float64], *, seed: int) -> None:
-        """Learns from rows (n, n_features), NaN where a feature is unknown, each with a weight."""
+    def fit(
+        self,
+        rows: npt.NDArray[np.floating],
+        weights: npt.NDArray[np.float64],
+        *,
+        seed: int,
+        thefts: Thefts | None = None,
+    ) -> None:
+        """Learns from rows (n, n_features), NaN where a feature is unknown, each with a weight; and from simulated thefts,
+        if it is of the kind that does."""
         ...
 
     def score(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

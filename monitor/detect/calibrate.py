@@ -34,6 +34,12 @@ CONFIRM_WITHIN_S: Final = 3600
 LONE_FACTOR: Final = 0.1
 """A single hot bucket alarms at once if its p-value is below this share of alpha."""
 
+SUDDEN_SHARE: Final = 0.5
+"""Share of the alert budget for what is odd at once; the rest is for what is a little odd for hours."""
+
+NEVER_REACHED: Final = 1.25
+"""Margin over the largest clean score-hours where the budget allows less than one incident in all of the history."""
+
 TAIL_ROWS: Final = 50
 """Highest clean scores whose mean excess gives the scale of the extrapolated tail."""
 
@@ -161,6 +167,54 @@ def alpha_for_budget(
             high = middle - 1
     alpha = float(candidates[low]) if low >= 0 else float(candidates[0]) / 2
     return alpha * min(1.0, allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """What the alert budget buys: the levels of the two kinds of alarm, and the incidents clean history raised with them."""
+
+    alpha: float
+    patience: float
+    n_incidents: int
+
+
+def levels_for_budget(
+    p: Floats, gathered: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_week: float, step_s: int = BUCKET_S
+) -> Budgeted:
+    """Levels at which both kinds of alarm together raise at most `per_week` incidents a week in clean rows.
+
+    `p`, rows: as for `alpha_for_budget`; `gathered`: score-hours (detect/patience.py), 0 where a gate keeps a row silent.
+    Sudden alarms get SUDDEN_SHARE of the budget, patient ones the rest; where they are the same incidents, both get more."""
+    allowed = per_week * span_s / WEEK_S
+    found = Budgeted(0.0, float("inf"), 0)
+    for factor in np.arange(2.0, 0.45, -0.05).tolist():
+        sudden, patient = (min(1.0, factor * share) * per_week for share in (SUDDEN_SHARE, 1.0 - SUDDEN_SHARE))
+        alpha = alpha_for_budget(p, key_no, at_s, span_s=span_s, per_week=sudden, step_s=step_s)
+        level = _patience_level(gathered, key_no, at_s, allowed=patient * span_s / WEEK_S)
+        told = np.union1d(alarms(p, key_no, at_s, alpha=alpha, step_s=step_s), np.flatnonzero(gathered >= level))
+        found = Budgeted(alpha, level, n_incidents(key_no[told], at_s[told]))
+        if found.n_incidents <= max(1.0, allowed):
+            break
+    return found
+
+
+def _patience_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: float) -> float:
+    """The lowest score-hours that clean rows reach in at most `allowed` incidents; beyond the highest where not even one is."""
+    highest = float(gathered.max(initial=0.0))
+    if highest <= 0.0:
+        return float("inf")
+    if allowed < 1.0:
+        return NEVER_REACHED * highest
+    candidates = np.unique(gathered[gathered > 0.0])
+    low, high = 0, len(candidates) - 1
+    while low < high:
+        middle = (low + high) // 2
+        told = np.flatnonzero(gathered >= candidates[middle])
+        if n_incidents(key_no[told], at_s[told]) <= allowed:
+            high = middle
+        else:
+            low = middle + 1
+    return float(candidates[low])
 
 
 def folds(key_no: npt.NDArray[np.integer], *, n_folds: int) -> Ints:

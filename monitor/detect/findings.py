@@ -19,6 +19,7 @@ from monitor.config import Settings
 from monitor.detect import evidence, levels, limits
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
+from monitor.detect.patience import Patience, added
 from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Rung, Severity
 from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
 
@@ -36,18 +37,22 @@ RULES: Final = "rules"
 class Memory:
     """What judging carries from one moment to the next: by key_no, start of the last two hot buckets, epoch seconds.
 
-    Two, because several moments fall into one bucket: the newer may be the one under way, which cannot confirm itself."""
+    Two, because several moments fall into one bucket: the newer may be the one under way, which cannot confirm itself.
+    `patience`: the evidence of the last hours."""
 
     hot_s: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """All keys of one moment, scored: arrays in the order of `FeatureBatch.key_no`. `is_hot`: p-value and dollars pass."""
+    """All keys of one moment, scored: arrays in the order of `FeatureBatch.key_no`. `has_stake`: enough unusual dollars for
+    anybody's attention; `is_hot`: that, and the p-value passes."""
 
     score: npt.NDArray[np.float64]
     p_value: npt.NDArray[np.float64]
     at_stake_nusd: npt.NDArray[np.int64]
+    has_stake: npt.NDArray[np.bool_]
     is_hot: npt.NDArray[np.bool_]
 
 
@@ -74,8 +79,8 @@ def score(batch: FeatureBatch, trained: Trained, settings: Settings) -> Scored:
     hours = batch.spend["history_hours"].to_numpy()
     p = p_values(trained.calibration, scores, cohorts(hours, grace_hours=_grace_hours(settings)))
     stake = stakes(batch.spend)
-    is_hot = (p <= trained.manifest.levels.alpha) & (stake >= settings.detection.min_usd_per_hour * NUSD)
-    return Scored(scores, p, stake, is_hot)
+    has_stake = stake >= settings.detection.min_usd_per_hour * NUSD
+    return Scored(scores, p, stake, has_stake, has_stake & (p <= trained.manifest.levels.alpha))
 
 
 def find(
@@ -101,14 +106,15 @@ def find(
         return tuple(by_rule), memory
     scored = score(batch, trained, settings)
     bucket_s = int(batch.at.timestamp() - 1) // BUCKET_S * BUCKET_S
-    is_told, can_disable = _verdicts(
-        batch, scored, memory, levels_=trained.manifest.levels, settings=settings, bucket_s=bucket_s
-    )
+    levels_ = trained.manifest.levels
+    gathered, patience = added(memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor)
+    is_told, can_disable = _verdicts(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
+    is_told |= scored.has_stake & (gathered >= levels_.patience)
     told = np.flatnonzero(is_told).tolist()
     found = [
         make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row])) for row in told
     ]
-    return (*found, *by_rule), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s)
+    return (*found, *by_rule), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s, patience=patience)
 
 
 def _verdicts(
@@ -134,14 +140,14 @@ def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -
     return np.array([before.get(no, 0) for no in key_no.tolist()], dtype=np.int64)
 
 
-def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int) -> Memory:
+def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int, patience: Patience) -> Memory:
     """The memory with this bucket's hot keys; what is too old to confirm anything is forgotten."""
     kept = {no: pair for no, pair in memory.hot_s.items() if bucket_s - pair[1] <= CONFIRM_WITHIN_S}
     for no in hot.tolist():
         newest = kept.get(no, (0, 0))[1]
         if newest < bucket_s:
             kept[no] = (newest, bucket_s)
-    return Memory(kept)
+    return Memory(kept, patience)
 
 
 def _grace_hours(settings: Settings) -> float:

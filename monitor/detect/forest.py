@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import IsolationForest
 
+from monitor.detect.base import Thefts
+
 N_TREES: Final = 200
 MAX_SAMPLES: Final = 4096
 """Rows a tree sees: with the usual 256 it never sees the rarer habits of honest keys."""
@@ -57,8 +59,15 @@ class Forest:
         detector.center_ = center
         return detector
 
-    def fit(self, rows: npt.NDArray[np.floating], weights: npt.NDArray[np.float64], *, seed: int) -> None:
-        """Learns from rows (n, n_features), drawn with probability proportional to their weight.
+    def fit(
+        self,
+        rows: npt.NDArray[np.floating],
+        weights: npt.NDArray[np.float64],
+        *,
+        seed: int,
+        thefts: Thefts | None = None,
+    ) -> None:
+        """Learns from rows (n, n_features), drawn with probability proportional to their weight; thefts teach it nothing.
 
         The draw is without replacement, so that a few busy keys are not the forest. Raises ValueError without rows."""
         if rows.ndim != 2 or rows.shape[1] != len(self._feature_names) or len(rows) != len(weights):

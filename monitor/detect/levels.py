@@ -37,11 +37,14 @@ Floats = npt.NDArray[np.float64]
 
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`alpha`: p-value of an alarm. `alpha_disable`, `joint_nusd_per_hour`: both are needed to take a key out of service."""
+    """`alpha`: p-value of an alarm. `patience`: score-hours of an alarm, counted above the score `floor` (detect/patience.py).
+    `alpha_disable`, `joint_nusd_per_hour`: both are needed to take a key out of service."""
 
     alpha: float
     alpha_disable: float
     joint_nusd_per_hour: float
+    floor: float = float("inf")
+    patience: float = float("inf")
 
 
 def joint_level(joint_nusd: Ints, key_no: Ints) -> float:

@@ -1,9 +1,10 @@
 """Feature rows of the fleet's own history -> a trained detector with calibration and levels. Pure: rows in, values out.
 
 1. Leave out the windows a person or the monitor itself has called unusual, and every key's row once it is no longer needed.
-2. Fit forests on all keys but one fold, score the fold left out: clean scores of rows the forest never saw (cross-fitting by
-   key, so that a key's own habits cannot vouch for it).
-3. Those scores are the calibration, and the alert budget turns them into `alpha`: incidents counted as people count them.
+2. Fit detectors on all keys but one fold, score the fold left out, with the thefts played on its keys: scores of rows the
+   detector never saw (cross-fitting by key, so that a key's own habits cannot vouch for it).
+3. The clean ones are the calibration, and the alert budget turns them into levels: incidents counted as people count them.
+   The thefts say what these levels would find, without anybody's labels.
 4. Fit the detector to keep on all rows.
 """
 
@@ -18,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.config import Settings
-from monitor.detect import calibrate, findings
+from monitor.detect import calibrate, findings, patience
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
-from monitor.detect.base import Detector
+from monitor.detect.base import Detector, Thefts
+from monitor.detect.calibrate import Calibration
+from monitor.detect.contrast import Contrast
 from monitor.detect.forest import Forest
 from monitor.detect.levels import Levels, joint_level
 from monitor.domain import BUCKET_S, NUSD
@@ -30,6 +33,9 @@ from monitor.frames import FeatureBatch
 N_FOLDS: Final = 3
 MIN_ROWS: Final = 200
 """With fewer rows there is nothing to learn from; the shipped detector serves until there is."""
+
+MIN_THEFTS: Final = 300
+"""With fewer simulated thefts there is nothing to learn a contrast from; the forest stands alone."""
 
 MAX_ROWS: Final = 600_000
 """Rows kept for training: 300 keys over 14 days of ten-minute buckets are about 250,000, and half a gigabyte is enough."""
@@ -90,6 +96,7 @@ class Gathering:
         self._names = names
         self._max_rows = max_rows
         self._parts: list[_Part] = []
+        self._thefts: list[_Part] = []
         self._n_rows = 0
         self._n_halved = 0
 
@@ -101,6 +108,17 @@ class Gathering:
             before, self._parts, self._n_rows = self._parts, [], 0
             for part in before:
                 self._append(_kept(part, n_halved=self._n_halved))
+
+    def add_thefts(self, batch: FeatureBatch, host: Ints, is_stolen: npt.NDArray[np.bool_]) -> None:
+        """Takes in simulated thefts of one moment: `host`, `is_stolen` by row of the batch."""
+        self._thefts.append((batch.values.astype(np.float32), host, is_stolen))
+
+    def thefts(self) -> Thefts | None:
+        """All simulated thefts, None where there are none."""
+        if not self._thefts:
+            return None
+        values, host, is_stolen = (np.concatenate(column) for column in zip(*self._thefts, strict=True))
+        return Thefts(values, host, is_stolen)
 
     def rows(self) -> Rows:
         """All rows in one table, sorted by key and time."""
@@ -158,32 +176,27 @@ def train(
     settings: Settings,
     *,
     excluded: Sequence[Excluded] = (),
+    thefts: Thefts | None = None,
     seed: int,
-    make: Callable[[tuple[str, ...]], Detector] = Forest,
+    make: Callable[[tuple[str, ...]], Detector] | None = None,
 ) -> Trained:
-    """A detector, its calibration and levels, from clean history sorted by (key, time). `make`: an unfitted detector.
+    """A detector, its calibration and levels, from clean history sorted by (key, time). `thefts`: simulated, on its keys.
 
+    `make`: an unfitted detector; without it, `Contrast` where there are thefts enough to learn from, else `Forest`.
     Raises ArtifactError where the history is too short (fewer than MIN_ROWS rows, or one key only)."""
     clean = without(rows, excluded)
     n_keys = len(np.unique(clean.key_no))
     if len(clean) < MIN_ROWS or n_keys < N_FOLDS:
         raise ArtifactError(f"{len(clean)} rows of {n_keys} keys are too little history to train on; wait for more")
-    scores = _cross_scores(clean, make, seed=seed)
-    grace_hours = settings.detection.grace_period.total_seconds() / 3600
-    cohort_no = findings.cohorts(clean.history_hours, grace_hours=grace_hours)
-    calibration = calibrate.calibrate(scores, cohort_no, n_cohorts=findings.N_COHORTS)
-    p = calibrate.p_values(calibration, scores, cohort_no)
-    p = np.where(clean.stake_nusd >= settings.detection.min_usd_per_hour * NUSD, p, 1.0)
-    span_s = float(clean.at_s.max() - clean.at_s.min())
-    budget = settings.detection.max_false_alerts_per_week
-    step_s = _step_s(clean.at_s)
-    alpha = calibrate.alpha_for_budget(
-        p, clean.key_no, clean.at_s, span_s=span_s, per_week=budget * clean.key_share, step_s=step_s
-    )
-    alarmed = calibrate.alarms(p, clean.key_no, clean.at_s, alpha=alpha, step_s=step_s)
-    n_clean = calibrate.n_incidents(clean.key_no[alarmed], clean.at_s[alarmed])
+    if thefts is None or thefts.is_stolen.sum() < MIN_THEFTS:
+        thefts = None
+    make = make or (Forest if thefts is None else Contrast)
+    crossed = _cross_scores(clean, thefts, make, seed=seed)
+    calibration, cohort_no = _calibrated(crossed.clean, clean, settings, pooled=thefts is not None)
+    levels, n_clean = _budgeted(crossed.clean, cohort_no, clean, calibration=calibration, settings=settings)
     detector = make(rows.names)
-    detector.fit(clean.values, _weights(clean.key_no), seed=seed)
+    detector.fit(clean.values, _weights(clean.key_no), seed=seed, thefts=thefts)
+    span_s = float(clean.at_s.max() - clean.at_s.min())
     manifest = Manifest(
         format=FORMAT,
         detector=detector.name,
@@ -195,11 +208,62 @@ def train(
         n_rows=len(clean),
         n_keys=n_keys,
         n_rows_left_out=len(rows) - len(clean),
-        max_false_alerts_per_week=budget,
+        max_false_alerts_per_week=settings.detection.max_false_alerts_per_week,
         clean_incidents_per_week=n_clean / clean.key_share * calibrate.WEEK_S / max(span_s, 1.0),
-        levels=_levels(clean, alpha, grace_hours=grace_hours),
+        n_thefts=0 if thefts is None else int(thefts.is_stolen.sum()),
+        thefts_found=_found_share(crossed.stolen, calibration, levels.alpha),
+        levels=levels,
     )
     return Trained(detector, calibration, manifest)
+
+
+def _calibrated(scores: Floats, clean: Rows, settings: Settings, *, pooled: bool) -> tuple[Calibration, Ints]:
+    """The calibration, and the cohort of each row. Log-odds mean the same for young keys and grown ones; a forest's scores do
+    not, and are compared among their like."""
+    grace_hours = settings.detection.grace_period.total_seconds() / 3600
+    cohort_no = findings.cohorts(clean.history_hours, grace_hours=grace_hours)
+    if pooled:
+        everyone = calibrate.calibrate(scores, np.zeros(len(scores), dtype=np.int64), n_cohorts=1)
+        return Calibration(everyone.cohorts * findings.N_COHORTS), cohort_no
+    return calibrate.calibrate(scores, cohort_no, n_cohorts=findings.N_COHORTS), cohort_no
+
+
+def _budgeted(
+    scores: Floats, cohort_no: Ints, clean: Rows, *, calibration: Calibration, settings: Settings
+) -> tuple[Levels, int]:
+    """The levels that the alert budget buys, and how many incidents clean history raises with them."""
+    detection = settings.detection
+    has_stake = clean.stake_nusd >= detection.min_usd_per_hour * NUSD
+    step_s = _step_s(clean.at_s)
+    p = calibrate.p_values(calibration, scores, cohort_no)
+    floor = patience.floor_of(scores)
+    gathered = patience.gathered(scores, clean.key_no, clean.at_s, floor=floor, step_s=step_s)
+    bought = calibrate.levels_for_budget(
+        np.where(has_stake, p, 1.0),
+        np.where(has_stake, gathered, 0.0),
+        clean.key_no,
+        clean.at_s,
+        span_s=float(clean.at_s.max() - clean.at_s.min()),
+        per_week=detection.max_false_alerts_per_week * clean.key_share,
+        step_s=step_s,
+    )
+    grown = clean.history_hours >= detection.grace_period.total_seconds() / 3600
+    levels = Levels(
+        alpha=bought.alpha,
+        alpha_disable=bought.alpha,
+        joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
+        floor=floor,
+        patience=bought.patience,
+    )
+    return levels, bought.n_incidents
+
+
+def _found_share(stolen_scores: Floats, calibration: Calibration, alpha: float) -> float:
+    """Share of the simulated thefts that a single look finds at this level; NaN becomes 0 where there were none."""
+    if len(stolen_scores) == 0:
+        return 0.0
+    p = calibrate.p_values(calibration, stolen_scores, np.ones(len(stolen_scores), dtype=np.int64))
+    return float((p <= alpha).mean())
 
 
 def _step_s(at_s: Ints) -> int:
@@ -208,29 +272,34 @@ def _step_s(at_s: Ints) -> int:
     return int(np.median(gaps)) if len(gaps) else BUCKET_S
 
 
-def _levels(clean: Rows, alpha: float, *, grace_hours: float) -> Levels:
-    grown = clean.history_hours >= grace_hours
-    return Levels(
-        alpha=alpha,
-        alpha_disable=alpha,
-        joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
-    )
-
-
 def _weights(key_no: Ints) -> Floats:
     """1 / sqrt(rows of the key): a busy key counts more than a quiet one, but not by its number of rows."""
     _, inverse, counts = np.unique(key_no, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / np.sqrt(counts[inverse]))
 
 
-def _cross_scores(rows: Rows, make: Callable[[tuple[str, ...]], Detector], *, seed: int) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _Crossed:
+    """Scores by detectors that never saw the key: of the clean rows, and of the stolen ones among the thefts."""
+
+    clean: Floats
+    stolen: Floats
+
+
+def _cross_scores(
+    rows: Rows, thefts: Thefts | None, make: Callable[[tuple[str, ...]], Detector], *, seed: int
+) -> _Crossed:
     fold = calibrate.folds(rows.key_no, n_folds=N_FOLDS)
     weights = _weights(rows.key_no)
-    scores = np.zeros(len(rows))
+    scores, stolen = np.zeros(len(rows)), []
     for no in np.unique(fold).tolist():
         held = fold == no
         others = ~held if (~held).any() else held
+        theirs = None if thefts is None else calibrate.folds(thefts.key_no, n_folds=N_FOLDS) == no
         detector = make(rows.names)
-        detector.fit(rows.values[others], weights[others], seed=seed + 1 + no)
+        lessons = None if thefts is None or theirs is None else thefts.take(~theirs)
+        detector.fit(rows.values[others], weights[others], seed=seed + 1 + no, thefts=lessons)
         scores[held] = detector.score(rows.values[held])
-    return scores
+        if thefts is not None and theirs is not None:
+            stolen.append(detector.score(thefts.values[theirs & thefts.is_stolen]))
+    return _Crossed(scores, np.concatenate(stolen) if stolen else np.zeros(0))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from monitor.domain import BUCKET_S, NUSD, Dimension
 from monitor.features import fork as forks
-from monitor.features.columns import Floats, Ints
+from monitor.features.columns import Bools, Floats, Ints
 from monitor.features.known import N_DIMENSIONS
 from monitor.features.levels import LEARNED, UNKNOWN
 from monitor.features.params import FINE_HOURS, FINE_PER_HOUR
@@ -34,7 +34,7 @@ class Transplant:
     state: FleetState
     keys: pd.DataFrame
     host: Ints
-    is_stolen: Floats
+    is_stolen: Bools
     kind: tuple[str, ...]
 
 
@@ -50,7 +50,9 @@ def transplant(
 ) -> Transplant | None:
     """Strangers on these hosts (key numbers, any order, repeats allowed), as it would look at `at`.
 
-    `n_values`, `no_app`: see thieves.Market. None where the fleet did too little during the day."""
+    `n_values`, `no_app`: see thieves.Market. None where the fleet did too little during the day. Makes room for the hosts in
+    `state`, and leaves it as it is otherwise."""
+    state.ensure_keys(int(hosts.max(initial=-1)) + 1)
     bucket = -(-int(at.timestamp()) // BUCKET_S) - 1
     hour = bucket // FINE_PER_HOUR
     market = market_of(state, n_values=n_values, no_app=no_app)
@@ -67,11 +69,12 @@ def transplant(
     created = listed["created_at"].to_numpy(dtype="datetime64[s]").astype(np.int64).copy()
     created[young] = born
     listed = listed.assign(created_at=utc_seconds(created).array)
+    is_fine = bool((state.keys["fine_quality"][bucket % FINE] > 0).any())
     for no, thief in enumerate(thieves):
         assert thief is not None
         n_most = int(ages[int(np.searchsorted(twins, no))] * FINE_PER_HOUR) + 1 if is_young[no] else None
-        _put(copied, no, thief, bucket=bucket, n_most=n_most)
-    is_stolen = np.concatenate([np.ones(len(hosts)), np.zeros(len(twins))])
+        _put(copied, no, thief, bucket=bucket, n_most=n_most, is_fine=is_fine)
+    is_stolen = np.arange(len(hosts) + len(twins)) < len(hosts)
     kinds = (*(thief.kind for thief in thieves if thief is not None), *("",) * len(twins))
     return Transplant(copied, listed, np.concatenate([hosts, hosts[twins]]), is_stolen, kinds)
 
@@ -109,8 +112,9 @@ def _cut(copied: FleetState, no: Ints, ages_h: Floats, *, hour: int) -> Ints:
     return born
 
 
-def _put(copied: FleetState, no: int, thief: Thief, *, bucket: int, n_most: int | None) -> None:
-    """Adds a thief's requests to the cells of key number `no`; no earlier than `n_most` buckets ago."""
+def _put(copied: FleetState, no: int, thief: Thief, *, bucket: int, n_most: int | None, is_fine: bool) -> None:
+    """Adds a thief's requests to the cells of key number `no`; no earlier than `n_most` buckets ago. `is_fine`: also to those of
+    ten minutes, which the fleet's usage is known in."""
     requests = thief.requests if n_most is None else thief.requests[-n_most:]
     buckets = bucket - len(requests) + 1 + np.arange(len(requests))
     of_model = thief.shares[int(Dimension.MODEL)]
@@ -126,13 +130,14 @@ def _put(copied: FleetState, no: int, thief: Thief, *, bucket: int, n_most: int 
             "cost": counts * each_usd * NUSD,
             "tokens": counts * each_tokens,
         }
-        _add(copied, slots, buckets, cells, bucket=bucket)
+        _add(copied, slots, buckets, cells, last=bucket if is_fine else -1)
 
 
-def _add(copied: FleetState, slots: Ints, buckets: Ints, cells: dict[str, Floats], *, bucket: int) -> None:
+def _add(copied: FleetState, slots: Ints, buckets: Ints, cells: dict[str, Floats], *, last: int) -> None:
+    """`last`: the newest ten-minute bucket that may be written; -1 for none."""
     ring = copied.params.ring_hours
     hours = buckets // FINE_PER_HOUR
-    in_fine = (hours > copied.head_hour - FINE_HOURS) & (buckets <= bucket)
+    in_fine = (hours > copied.head_hour - FINE_HOURS) & (buckets <= last)
     for measure in MEASURES:
         amounts = cells[measure]
         fine, whole = copied.slots[f"fine_{measure}"], copied.slots[f"hour_{measure}"]

@@ -14,7 +14,6 @@ import pandas as pd
 
 from monitor import frames
 from monitor.domain import HOUR_S, ApiKey
-from monitor.frames import FeatureBatch
 from monitor.jobs.progress import Progress
 from monitor.pipeline import Pipeline
 from monitor.store.base import Store
@@ -29,17 +28,17 @@ def teach(
     *,
     since: datetime,
     until: datetime,
-    collect: Callable[[FeatureBatch], None],
+    look: Callable[[datetime, Mapping[str, ApiKey]], None],
     progress: Progress | None = None,
 ) -> None:
-    """Takes the whole hours of [since, until) into `pipeline`; `collect` is given the feature rows of each hour's end, of
-    the keys that existed then. Raises StoreError."""
+    """Takes the whole hours of [since, until) into `pipeline`; `look` is called at the end of each hour, with the keys
+    that existed then. Raises StoreError."""
     keys = store.keys.keys(include_vanished=True)
     n_hours = max(1, round((until - since) / HOUR))
     for n_done, (end, usage, coverage) in enumerate(hours(store, since=since, until=until), start=1):
         pipeline.state.advance(end)
         pipeline.take(usage, coverage)
-        collect(pipeline.features(end, existing(keys, end)))
+        look(end, existing(keys, end))
         if progress is not None:
             progress(n_done, n_hours)
 

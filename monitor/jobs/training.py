@@ -8,16 +8,17 @@ from pathlib import Path
 
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
-from monitor.detect.train import Excluded, stack, train
+from monitor.detect.train import Excluded
 from monitor.domain import Incident
 from monitor.errors import ArtifactError
-from monitor.features import NAMES, FleetState, HabitParams
-from monitor.frames import Catalog, FeatureBatch
+from monitor.features import FleetState, HabitParams
+from monitor.frames import Catalog
 from monitor.jobs import artifacts
-from monitor.jobs.lessons import teach
+from monitor.jobs.lessons import HOUR, teach
 from monitor.jobs.progress import Progress
 from monitor.pipeline import Pipeline, held
 from monitor.store.base import Store
+from monitor.teaching import Teaching
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,9 @@ def _train(settings: Settings, store: Store, now: datetime, *, seed: int, progre
     pipeline = Pipeline(settings, store.keys.catalog, state)
     incidents = store.ledger.incidents()
     pipeline.hold(incidents)
-    batches: list[FeatureBatch] = []
-    teach(store, pipeline, since=since, until=now, collect=batches.append, progress=progress)
-    return train(stack(batches, NAMES), settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
+    teaching = Teaching(pipeline, n_moments=(now - since) // HOUR, seed=seed)
+    teach(store, pipeline, since=since, until=now, look=teaching.look, progress=progress)
+    return teaching.trained(settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
 
 
 def first_usage(store: Store, since: datetime, until: datetime) -> datetime | None:

@@ -1,0 +1,51 @@
+"""From a walk through history to a trained detector: what the service's own training, the replay and `make train` share.
+
+At each moment of the walk the features of all active keys are kept, as the live path would have seen them; at some of them
+strangers are put onto copies of keys, drawn with a seed, so that the same history makes the same detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from monitor.config import Settings
+from monitor.detect.artifact import Trained
+from monitor.detect.train import Excluded, Gathering, train
+from monitor.domain import ApiKey
+from monitor.features import NAMES
+from monitor.pipeline import Pipeline
+
+N_THEFTS: Final = 10_000
+"""Simulated thefts wanted over the whole walk: more find little more, and each costs a millisecond."""
+
+N_AT_ONCE: Final = 48
+"""Simulated thefts of one moment."""
+
+
+class Teaching:
+    """Looks at moments of a pipeline's walk through history, and trains on what it saw. `n_moments`: how many there will be."""
+
+    def __init__(self, pipeline: Pipeline, *, n_moments: int, seed: int) -> None:
+        self._pipeline = pipeline
+        self._gathering = Gathering(NAMES)
+        self._rng = np.random.default_rng(seed)
+        self._every = max(1, n_moments * N_AT_ONCE // N_THEFTS)
+        self._n_looks = 0
+
+    def look(self, at: datetime, keys: Mapping[str, ApiKey]) -> None:
+        """Takes in the moment at which the pipeline stands. `keys`: those that existed then, by hash."""
+        batch = self._pipeline.features(at, keys)
+        self._gathering.add(batch)
+        self._n_looks += 1
+        if self._n_looks % self._every == 0 and keys:
+            robbed = self._pipeline.robbed(at, keys, self._rng, active=batch.key_no, n=N_AT_ONCE)
+            if robbed is not None:
+                self._gathering.add_thefts(*robbed)
+
+    def trained(self, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int) -> Trained:
+        """The detector. Raises ArtifactError where there was too little to see."""
+        return train(self._gathering.rows(), settings, excluded=excluded, thefts=self._gathering.thefts(), seed=seed)
