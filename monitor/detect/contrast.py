@@ -10,11 +10,14 @@ false alarms, as far as the simulation is like the thefts to come. A value that 
 
 from __future__ import annotations
 
+import functools
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import ThreadpoolController
 
 from monitor.detect.base import Thefts
 from monitor.detect.forest import Forest, weighted_draw
@@ -23,7 +26,7 @@ N_TREES: Final = 100
 FOREST_ROWS: Final = 2_048
 """The forest is smaller here than where it stands alone: it only adds a column."""
 
-MAX_CLEAN_ROWS: Final = 60_000
+MAX_CLEAN_ROWS: Final = 45_000
 """Rows of the fleet drawn by weight, so that fitting costs the same for any fleet."""
 
 YOUNG_TWINS_WEIGHT: Final = 0.05
@@ -94,7 +97,8 @@ class Contrast:
             early_stopping=False,
             random_state=int(rng.integers(2**31)),
         )
-        self.boosted_ = boosted.fit(self._chosen(values), is_stolen, sample_weight=mass / mass.mean())
+        with _one_thread():
+            self.boosted_ = boosted.fit(self._chosen(values), is_stolen, sample_weight=mass / mass.mean())
 
     def score(self, rows: npt.NDArray[np.floating]) -> Floats:
         """Log-odds (n,), **higher is more anomalous**. Raises ValueError before `fit`."""
@@ -102,7 +106,9 @@ class Contrast:
             raise ValueError("this detector has not been fitted")
         if len(rows) == 0:
             return np.zeros(0)
-        odds: Floats = self.boosted_.decision_function(self._chosen(self._with_forest(rows)))
+        chosen = self._chosen(self._with_forest(rows))
+        with _one_thread():
+            odds: Floats = self.boosted_.decision_function(chosen)
         return odds
 
     def _with_forest(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -112,6 +118,18 @@ class Contrast:
 
     def _chosen(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return values[:, np.append(self.columns_, values.shape[1] - 1)]
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Looked up once: finding the libraries costs more than a prediction."""
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """OpenMP's threads wait for each other by spinning: beside other work on few cores a fit took twelve times as long."""
+    limited: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="openmp")
+    return limited
 
 
 def _mass(is_stolen: npt.NDArray[np.bool_]) -> Floats:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -291,15 +292,23 @@ def _cross_scores(
 ) -> _Crossed:
     fold = calibrate.folds(rows.key_no, n_folds=N_FOLDS)
     weights = _weights(rows.key_no)
-    scores, stolen = np.zeros(len(rows)), []
-    for no in np.unique(fold).tolist():
+    numbers = np.unique(fold).tolist()
+
+    def crossed(no: int) -> _Crossed:
         held = fold == no
         others = ~held if (~held).any() else held
-        theirs = None if thefts is None else calibrate.folds(thefts.key_no, n_folds=N_FOLDS) == no
         detector = make(rows.names)
+        theirs = None if thefts is None else calibrate.folds(thefts.key_no, n_folds=N_FOLDS) == no
         lessons = None if thefts is None or theirs is None else thefts.take(~theirs)
         detector.fit(rows.values[others], weights[others], seed=seed + 1 + no, thefts=lessons)
-        scores[held] = detector.score(rows.values[held])
+        stolen = np.zeros(0)
         if thefts is not None and theirs is not None:
-            stolen.append(detector.score(thefts.values[theirs & thefts.is_stolen]))
-    return _Crossed(scores, np.concatenate(stolen) if stolen else np.zeros(0))
+            stolen = detector.score(thefts.values[theirs & thefts.is_stolen])
+        return _Crossed(detector.score(rows.values[held]), stolen)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:  # the trees are grown outside of the interpreter's lock
+        parts = list(pool.map(crossed, numbers))
+    scores = np.zeros(len(rows))
+    for no, part in zip(numbers, parts, strict=True):
+        scores[fold == no] = part.clean
+    return _Crossed(scores, np.concatenate([part.stolen for part in parts]))
