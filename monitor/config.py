@@ -206,7 +206,7 @@ class Response(Section):
         "observe", description="observe (alert only), dry-run (say what would be done) or enforce (do it)"
     )
     min_usd_per_hour: Dollars = Field(
-        2.0, description="dollars an hour of unusual spend below which no key is disabled"
+        1.0, description="dollars an hour of unusual spend below which no key is disabled"
     )
     max_per_hour: int = Field(3, ge=0, description="automatic disables in any hour; over it, people are called")
     max_per_day: int = Field(10, ge=0, description="automatic disables in any 24 hours")

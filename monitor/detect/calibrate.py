@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from monitor.detect.patience import Gathered
 from monitor.domain import BUCKET_S
 
 Floats = npt.NDArray[np.float64]
@@ -34,8 +35,8 @@ CONFIRM_WITHIN_S: Final = 3600
 LONE_FACTOR: Final = 0.1
 """A single hot bucket alarms at once if its p-value is below this share of alpha."""
 
-SUDDEN_SHARE: Final = 0.5
-"""Share of the alert budget for what is odd at once; the rest is for what is a little odd for hours."""
+SHARES: Final = (0.2, 0.4, 0.4)
+"""Of the alert budget: for one very odd bucket, for an hour, for six hours."""
 
 NEVER_REACHED: Final = 1.25
 """Margin over the largest clean score-hours where the budget allows less than one incident in all of the history."""
@@ -170,35 +171,60 @@ def alpha_for_budget(
 
 
 @dataclass(frozen=True, slots=True)
+class Clean:
+    """What rows of clean history showed, sorted by (key_no, at_s), one each `step_s`: cross-fitted p-values, 1 where a gate keeps
+    a row silent, and score-hours (detect/patience.py), there 0."""
+
+    p: Floats
+    gathered: Gathered
+    key_no: Ints
+    at_s: Ints
+    step_s: int = BUCKET_S
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first row to the last."""
+        return float(self.at_s.max() - self.at_s.min())
+
+
+@dataclass(frozen=True, slots=True)
 class Budgeted:
-    """What the alert budget buys: the levels of the two kinds of alarm, and the incidents clean history raised with them."""
+    """What the alert budget buys: the level of each kind of alarm, and the incidents clean history raises with them."""
 
     alpha: float
-    patience: float
+    hour: float
+    shift: float
     n_incidents: int
 
 
-def levels_for_budget(
-    p: Floats, gathered: Floats, key_no: Ints, at_s: Ints, *, span_s: float, per_week: float, step_s: int = BUCKET_S
-) -> Budgeted:
-    """Levels at which both kinds of alarm together raise at most `per_week` incidents a week in clean rows.
+def levels_for_budget(clean: Clean, *, per_week: float) -> Budgeted:
+    """Levels at which all kinds of alarm together raise at most `per_week` incidents a week in clean rows.
 
-    `p`, rows: as for `alpha_for_budget`; `gathered`: score-hours (detect/patience.py), 0 where a gate keeps a row silent.
-    Sudden alarms get SUDDEN_SHARE of the budget, patient ones the rest; where they are the same incidents, both get more."""
-    allowed = per_week * span_s / WEEK_S
-    found = Budgeted(0.0, float("inf"), 0)
-    for factor in np.arange(2.0, 0.45, -0.05).tolist():
-        sudden, patient = (min(1.0, factor * share) * per_week for share in (SUDDEN_SHARE, 1.0 - SUDDEN_SHARE))
-        alpha = alpha_for_budget(p, key_no, at_s, span_s=span_s, per_week=sudden, step_s=step_s)
-        level = _patience_level(gathered, key_no, at_s, allowed=patient * span_s / WEEK_S)
-        told = np.union1d(alarms(p, key_no, at_s, alpha=alpha, step_s=step_s), np.flatnonzero(gathered >= level))
-        found = Budgeted(alpha, level, n_incidents(key_no[told], at_s[told]))
+    Each kind has its share of the budget (SHARES); where they are the same incidents, all get more."""
+    allowed = per_week * clean.span_s / WEEK_S
+    found = Budgeted(0.0, float("inf"), float("inf"), 0)
+    for factor in np.arange(3.0, 0.3, -0.05).tolist():
+        sudden, hour, shift = (min(1.0, factor * share) for share in SHARES)
+        found = _bought(clean, per_week=per_week, sudden=sudden, hour=hour, shift=shift)
         if found.n_incidents <= max(1.0, allowed):
             break
     return found
 
 
-def _patience_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: float) -> float:
+def _bought(clean: Clean, *, per_week: float, sudden: float, hour: float, shift: float) -> Budgeted:
+    """The levels for these shares of the budget."""
+    p, key_no, at_s, step_s = clean.p, clean.key_no, clean.at_s, clean.step_s
+    alpha = alpha_for_budget(p, key_no, at_s, span_s=clean.span_s, per_week=sudden * per_week, step_s=step_s)
+    allowed = per_week * clean.span_s / WEEK_S
+    short = _evidence_level(clean.gathered.short, key_no, at_s, allowed=hour * allowed)
+    long = _evidence_level(clean.gathered.long, key_no, at_s, allowed=shift * allowed)
+    told = np.zeros(len(p), dtype=np.bool_)
+    told[alarms(p, key_no, at_s, alpha=alpha, step_s=step_s)] = True
+    told |= (clean.gathered.short >= short) | (clean.gathered.long >= long)
+    return Budgeted(alpha, short, long, n_incidents(key_no[told], at_s[told]))
+
+
+def _evidence_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: float) -> float:
     """The lowest score-hours that clean rows reach in at most `allowed` incidents; beyond the highest where not even one is."""
     highest = float(gathered.max(initial=0.0))
     if highest <= 0.0:

@@ -109,7 +109,9 @@ def find(
     levels_ = trained.manifest.levels
     gathered, patience = added(memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor)
     is_told, can_disable = _verdicts(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
-    is_told |= scored.has_stake & (gathered >= levels_.patience)
+    proof = levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
+    is_told |= scored.has_stake & ((gathered.short >= levels_.hour) | (gathered.long >= levels_.shift) | proof)
+    can_disable |= scored.has_stake & proof
     told = np.flatnonzero(is_told).tolist()
     found = [
         make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row])) for row in told
@@ -132,6 +134,15 @@ def _verdicts(
     now = np.full(len(last), bucket_s, dtype=np.int64)
     confirmed = is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)
     return (scored.is_hot & confirmed) | is_joint, can_disable
+
+
+def _signs(batch: FeatureBatch, scored: Scored, settings: Settings) -> dict[str, npt.NDArray[np.bool_]]:
+    return levels.signs(
+        dict(zip(batch.names, batch.values.T, strict=True)),
+        stake_nusd=scored.at_stake_nusd,
+        history_hours=batch.spend["history_hours"].to_numpy(),
+        grace_hours=_grace_hours(settings),
+    )
 
 
 def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -> npt.NDArray[np.int64]:

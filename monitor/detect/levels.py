@@ -1,14 +1,15 @@
 """The levels of a trained detector, and what a flagged row deserves: which rung, which severity.
 
-Two budgets, found from clean history when the detector is trained. Alarms may be wrong a few times a week (`alpha`). Taking
-a key out of service may practically never be wrong, so it asks for two signs at once: an alarm's p-value, and more dollars
-that are new in model *and* in country or app in the same ten minutes than clean history ever showed
-(`joint_nusd_per_hour`). Such dollars alone are an alarm: where no clean key ever tried anything new, a forest has nothing to
-split novelty by and is blind to it. docs/adr/0004 has the measurements.
+Two budgets, found from clean history when the detector is trained. Alarms may be wrong a few times a week. Taking a key out of
+service may practically never be wrong, so it asks for two things at once: score-hours beyond what any clean key with the same
+sign showed, and a sign in dollars and places that needs no detector to be strange (`signs`). More dollars new in model *and*
+in place in the same ten minutes than clean history ever showed (`joint_nusd_per_hour`) are an alarm by themselves: where no
+clean key ever tried anything new, a detector has nothing to tell novelty by. docs/adr/0012 has the measurements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -37,14 +38,66 @@ Floats = npt.NDArray[np.float64]
 
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`alpha`: p-value of an alarm. `patience`: score-hours of an alarm, counted above the score `floor` (detect/patience.py).
-    `alpha_disable`, `joint_nusd_per_hour`: both are needed to take a key out of service."""
+    """Levels of an alarm: `alpha` of the p-value; `hour`, `shift` of the score-hours gathered in one hour and in six, above the
+    score `floor` (detect/patience.py). Levels of a disable: `alpha_disable` with `joint_nusd_per_hour`; and the score-hours of
+    one hour asked for together with each of the signs of `signs`, by their names."""
 
     alpha: float
     alpha_disable: float
     joint_nusd_per_hour: float
     floor: float = float("inf")
-    patience: float = float("inf")
+    hour: float = float("inf")
+    shift: float = float("inf")
+    disable: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+DAY_JOINT_USD: Final = 5.0
+PLACES_JOINT_USD: Final = 0.5
+PLACES: Final = 2
+CROWD_USD: Final = 2.0
+CROWD: Final = 3
+HABIT_USD: Final = 1e-4
+"""Mean dollars of an hour from which a key has habits that can be broken: an idle key that its owner takes up again looks like
+a stolen one, except for a crowd."""
+
+SIGNS: Final = {"day": 0.6, "places": 0.6, "crowd": 1.0}
+"""Each sign of theft in dollars and places, and the share of the hour's alarm level asked for beside it, at least."""
+
+DISABLE_MARGIN: Final = 1.1
+"""Score-hours asked for, over the most that a clean key with the same sign showed."""
+
+
+def signs(
+    columns: Mapping[str, Floats], *, stake_nusd: Ints, history_hours: Floats, grace_hours: float
+) -> dict[str, Bools]:
+    """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing.
+
+    day: dollars of the last 24 hours that are new in model and in place, for a key with habits. places: such dollars now, from
+    several countries never seen. crowd: three or more countries never seen at once, whatever the model. Never for a key without
+    a baseline of its own (history < grace)."""
+    nothing = np.zeros(len(stake_nusd))
+    countries = columns.get("new_countries_1h", nothing)
+    is_grown = history_hours >= grace_hours
+    day = (columns.get("joint_24h", nothing) >= DAY_JOINT_USD) & (columns.get("mean_usd_1h", nothing) >= HABIT_USD)
+    places = (columns.get("joint_same_1h", nothing) >= PLACES_JOINT_USD) & (countries >= PLACES)
+    crowd = (stake_nusd >= CROWD_USD * NUSD) & (countries >= CROWD)
+    return {"day": day & is_grown, "places": places & is_grown, "crowd": crowd & is_grown}
+
+
+def disable_levels(shown: Mapping[str, Bools], short: Floats, *, hour: float) -> dict[str, float]:
+    """Score-hours asked for beside each sign: beyond what any clean row with that sign had. `short`: of the clean rows."""
+    return {
+        name: max(SIGNS[name] * hour, DISABLE_MARGIN * float(short[rows].max(initial=0.0)))
+        for name, rows in shown.items()
+    }
+
+
+def has_proof(shown: Mapping[str, Bools], short: Floats, *, levels: Levels) -> Bools:
+    """Whether a sign stands together with the score-hours asked for beside it."""
+    proof = np.zeros(len(short), dtype=np.bool_)
+    for name, rows in shown.items():
+        proof |= rows & (short >= levels.disable.get(name, np.inf))
+    return proof
 
 
 def joint_level(joint_nusd: Ints, key_no: Ints) -> float:

@@ -1,8 +1,8 @@
 """Evidence that adds up: a key a little odd for hours is told of as surely as one that is very odd at once.
 
 A bucket's *excess* is how far its score lies above what one clean bucket in two hundred reaches (`Levels.floor`). The excess
-of a key's last six hours, in score-hours, is a CUSUM with a bounded memory (Page 1954; the bound because a key that was odd
-last night shall not be one bucket away from an alarm all day). Pure numpy.
+of a key over the last hour, and over the last six, in score-hours, are CUSUMs with a bounded memory (Page 1954; the bound
+because a key that was odd last night shall not be one bucket away from an alarm all day). Pure numpy.
 """
 
 from __future__ import annotations
@@ -19,20 +19,31 @@ from monitor.domain import BUCKET_S, HOUR_S
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-WINDOW_S: Final = 6 * HOUR_S
-"""How far back evidence counts. Longer adds false alarms and finds nothing more (docs/detection.md)."""
+SHORT_S: Final = HOUR_S
+LONG_S: Final = 6 * HOUR_S
+"""How far back evidence counts. Longer adds false alarms and finds nothing more (docs/adr/0012)."""
 
 FLOOR_QUANTILE: Final = 0.995
 """Share of clean rows below the floor."""
 
+_KEY: Final = 1 << 36  # epoch seconds fit below it
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What patience carries from moment to moment: by key_no, (start of the bucket, excess) of the last hours, oldest first.
+    """What is carried from moment to moment: by key_no, (start of the bucket, excess) of the last hours, oldest first.
 
     Only buckets with an excess are kept, one entry each: a bucket judged again takes its newest value."""
 
     excess: Mapping[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Score-hours (n,) of the last hour and of the last six, up to and with each row."""
+
+    short: Floats
+    long: Floats
 
 
 def floor_of(clean_scores: Floats) -> float:
@@ -40,30 +51,42 @@ def floor_of(clean_scores: Floats) -> float:
     return float(np.quantile(clean_scores, FLOOR_QUANTILE))
 
 
-def gathered(scores: Floats, key_no: Ints, at_s: Ints, *, floor: float, step_s: int = BUCKET_S) -> Floats:
-    """Score-hours of the last six hours up to and with each row; rows sorted by (key_no, at_s), one each `step_s`."""
+def gathered(scores: Floats, key_no: Ints, at_s: Ints, *, floor: float, step_s: int = BUCKET_S) -> Gathered:
+    """The evidence at each row of a history; rows sorted by (key_no, at_s), one each `step_s`."""
     hours = step_s / HOUR_S
     total = np.concatenate([[0.0], np.cumsum(np.maximum(scores - floor, 0.0) * hours)])
-    code = key_no.astype(np.int64) * (1 << 36) + at_s
-    first = np.searchsorted(code, np.maximum(code - WINDOW_S + 1, key_no.astype(np.int64) * (1 << 36)), side="left")
-    found: Floats = np.maximum(total[1:] - total[first], 0.0)
-    return found
+    first = key_no.astype(np.int64) * _KEY
+    code = first + at_s
+
+    def over(window_s: int) -> Floats:
+        begin = np.searchsorted(code, np.maximum(code - max(window_s, step_s) + 1, first), side="left")
+        found: Floats = np.maximum(total[1:] - total[begin], 0.0)
+        return found
+
+    return Gathered(over(SHORT_S), over(LONG_S))
 
 
 def added(
     patience: Patience, scores: Floats, key_no: npt.NDArray[np.integer], *, bucket_s: int, floor: float
-) -> tuple[Floats, Patience]:
-    """The same for one live moment: score-hours by row, and what to carry on. Judging a bucket again changes nothing."""
-    since = bucket_s - WINDOW_S
+) -> tuple[Gathered, Patience]:
+    """The evidence at one live moment, and what to carry on. Judging a bucket again changes nothing.
+
+    A bucket under way counts as a whole one: its score speaks of the trailing hour."""
     excess = np.maximum(scores - floor, 0.0)
     judged = set(key_no.tolist())
     kept = {
-        no: tuple(one for one in old if since < one[0] and (one[0] < bucket_s or no not in judged))
+        no: tuple(one for one in old if bucket_s - LONG_S < one[0] and (one[0] < bucket_s or no not in judged))
         for no, old in patience.excess.items()
     }
-    before = {no: sum(amount for at, amount in old if at < bucket_s) for no, old in kept.items()}
-    total = excess + np.array([before.get(no, 0.0) for no in key_no.tolist()])
+
+    def over(window_s: int) -> Floats:
+        since = bucket_s - window_s
+        before = {no: sum(amount for at, amount in old if since < at < bucket_s) for no, old in kept.items()}
+        total: Floats = (excess + np.array([before.get(no, 0.0) for no in key_no.tolist()])) * (BUCKET_S / HOUR_S)
+        return total
+
+    now = Gathered(over(SHORT_S), over(LONG_S))
     for row in np.flatnonzero(excess > 0).tolist():
         no = int(key_no[row])
         kept[no] = (*kept.get(no, ()), (bucket_s, float(excess[row])))
-    return total * (BUCKET_S / HOUR_S), Patience({no: old for no, old in kept.items() if old})
+    return now, Patience({no: old for no, old in kept.items() if old})

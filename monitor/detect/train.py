@@ -23,10 +23,11 @@ from monitor.config import Settings
 from monitor.detect import calibrate, findings, patience
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.base import Detector, Thefts
-from monitor.detect.calibrate import Calibration
+from monitor.detect.calibrate import Calibration, Clean
 from monitor.detect.contrast import Contrast
 from monitor.detect.forest import Forest
-from monitor.detect.levels import Levels, joint_level
+from monitor.detect.levels import Levels, disable_levels, joint_level, signs
+from monitor.detect.patience import Gathered
 from monitor.domain import BUCKET_S, NUSD
 from monitor.errors import ArtifactError
 from monitor.frames import FeatureBatch
@@ -234,27 +235,30 @@ def _budgeted(
 ) -> tuple[Levels, int]:
     """The levels that the alert budget buys, and how many incidents clean history raises with them."""
     detection = settings.detection
+    grace_hours = detection.grace_period.total_seconds() / 3600
     has_stake = clean.stake_nusd >= detection.min_usd_per_hour * NUSD
     step_s = _step_s(clean.at_s)
     p = calibrate.p_values(calibration, scores, cohort_no)
     floor = patience.floor_of(scores)
     gathered = patience.gathered(scores, clean.key_no, clean.at_s, floor=floor, step_s=step_s)
-    bought = calibrate.levels_for_budget(
-        np.where(has_stake, p, 1.0),
-        np.where(has_stake, gathered, 0.0),
-        clean.key_no,
-        clean.at_s,
-        span_s=float(clean.at_s.max() - clean.at_s.min()),
-        per_week=detection.max_false_alerts_per_week * clean.key_share,
-        step_s=step_s,
+    silenced = Gathered(np.where(has_stake, gathered.short, 0.0), np.where(has_stake, gathered.long, 0.0))
+    seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step_s)
+    bought = calibrate.levels_for_budget(seen, per_week=detection.max_false_alerts_per_week * clean.key_share)
+    grown = clean.history_hours >= grace_hours
+    shown = signs(
+        dict(zip(clean.names, clean.values.T, strict=True)),
+        stake_nusd=clean.stake_nusd,
+        history_hours=clean.history_hours,
+        grace_hours=grace_hours,
     )
-    grown = clean.history_hours >= detection.grace_period.total_seconds() / 3600
     levels = Levels(
         alpha=bought.alpha,
         alpha_disable=bought.alpha,
         joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
         floor=floor,
-        patience=bought.patience,
+        hour=bought.hour,
+        shift=bought.shift,
+        disable=disable_levels(shown, gathered.short, hour=bought.hour),
     )
     return levels, bought.n_incidents
 
