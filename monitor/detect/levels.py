@@ -51,16 +51,20 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     disable: dict[str, float] = msgspec.field(default_factory=dict)
 
 
-DAY_JOINT_USD: Final = 5.0
-PLACES_JOINT_USD: Final = 0.5
+DOLLARS_PER_HOUR: Final = 12.0
+DOLLARS_PER_DAY: Final = 25.0
+"""Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0012)."""
+
+SOME_DOLLARS: Final = 0.5
+SCAN: Final = 5
 PLACES: Final = 2
-CROWD_USD: Final = 2.0
+CROWD_DOLLARS: Final = 2.0
 CROWD: Final = 3
 HABIT_USD: Final = 1e-4
 """Mean dollars of an hour from which a key has habits that can be broken: an idle key that its owner takes up again looks like
-a stolen one, except for a crowd."""
+a stolen one."""
 
-SIGNS: Final = {"day": 0.6, "places": 0.6, "crowd": 1.0}
+SIGNS: Final = {"dollars": 0.6, "scan": 0.6, "places": 0.6, "crowd": 1.0}
 """Each sign of theft in dollars and places, and the share of the hour's alarm level asked for beside it, at least."""
 
 DISABLE_MARGIN: Final = 1.1
@@ -72,16 +76,21 @@ def signs(
 ) -> dict[str, Bools]:
     """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing.
 
-    day: dollars of the last 24 hours that are new in model and in place, for a key with habits. places: such dollars now, from
-    several countries never seen. crowd: three or more countries never seen at once, whatever the model. Never for a key without
-    a baseline of its own (history < grace)."""
+    *Joint* dollars are new to the key in model and in place at once. dollars: many of them, for a key with habits. scan: some, and
+    many models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
+    whatever the model. Never for a key without a baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
-    countries = columns.get("new_countries_1h", nothing)
+    joint = columns.get("joint_same_1h", nothing)
+    countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
+    is_much = (joint >= DOLLARS_PER_HOUR) | (columns.get("joint_24h", nothing) >= DOLLARS_PER_DAY)
+    shown = {
+        "dollars": is_much & (columns.get("mean_usd_1h", nothing) >= HABIT_USD),
+        "scan": has_some & (columns.get("new_models_24h", nothing) >= SCAN),
+        "places": has_some & (countries >= PLACES),
+        "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),
+    }
     is_grown = history_hours >= grace_hours
-    day = (columns.get("joint_24h", nothing) >= DAY_JOINT_USD) & (columns.get("mean_usd_1h", nothing) >= HABIT_USD)
-    places = (columns.get("joint_same_1h", nothing) >= PLACES_JOINT_USD) & (countries >= PLACES)
-    crowd = (stake_nusd >= CROWD_USD * NUSD) & (countries >= CROWD)
-    return {"day": day & is_grown, "places": places & is_grown, "crowd": crowd & is_grown}
+    return {name: rows & is_grown for name, rows in shown.items()}
 
 
 def disable_levels(shown: Mapping[str, Bools], short: Floats, *, hour: float) -> dict[str, float]:
