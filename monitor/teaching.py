@@ -19,7 +19,7 @@ from monitor.domain import ApiKey
 from monitor.features import NAMES
 from monitor.pipeline import Pipeline
 
-N_THEFTS: Final = 10_000
+N_THEFTS: Final = 8_000
 """Simulated thefts wanted over the whole walk: more find little more, and each costs a millisecond."""
 
 N_AT_ONCE: Final = 48

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from monitor.detect.levels import NEVER
 from monitor.detect.patience import Gathered
 from monitor.domain import BUCKET_S
 
@@ -202,7 +203,7 @@ def levels_for_budget(clean: Clean, *, per_week: float) -> Budgeted:
 
     Each kind has its share of the budget (SHARES); where they are the same incidents, all get more."""
     allowed = per_week * clean.span_s / WEEK_S
-    found = Budgeted(0.0, float("inf"), float("inf"), 0)
+    found = Budgeted(0.0, NEVER, NEVER, 0)
     for factor in np.arange(3.0, 0.3, -0.05).tolist():
         sudden, hour, shift = (min(1.0, factor * share) for share in SHARES)
         found = _bought(clean, per_week=per_week, sudden=sudden, hour=hour, shift=shift)
@@ -228,7 +229,7 @@ def _evidence_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: floa
     """The lowest score-hours that clean rows reach in at most `allowed` incidents; beyond the highest where not even one is."""
     highest = float(gathered.max(initial=0.0))
     if highest <= 0.0:
-        return float("inf")
+        return NEVER
     if allowed < 1.0:
         return NEVER_REACHED * highest
     candidates = np.unique(gathered[gathered > 0.0])

@@ -39,7 +39,7 @@ class Contrast:
     """Forest and classifier. Fitted state: `forest_`, `boosted_`, `columns_` (positions of the columns it looks at; the forest's
     score comes after them)."""
 
-    def __init__(self, feature_names: tuple[str, ...], *, n_rounds: int = 250) -> None:
+    def __init__(self, feature_names: tuple[str, ...], *, n_rounds: int = 160) -> None:
         self._feature_names = feature_names
         self._n_rounds = n_rounds
         self.forest_ = Forest(feature_names, n_trees=N_TREES, max_samples=FOREST_ROWS)
@@ -89,7 +89,7 @@ class Contrast:
         self.columns_ = usable[usable < len(self._feature_names)]
         boosted = HistGradientBoostingClassifier(
             max_iter=self._n_rounds,
-            learning_rate=0.06,
+            learning_rate=0.09,
             max_leaf_nodes=24,
             min_samples_leaf=40,
             l2_regularization=5.0,

@@ -32,6 +32,9 @@ OUTLIER_SHARE: Final = 0.001
 """Share of keys whose joint dollars are set aside: in a fleet of thousands the very largest says nothing about the rest,
 and one theft nobody noticed must not make all later ones look small."""
 
+NEVER: Final = 1e300
+"""A level that no score reaches, and that JSON can write."""
+
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -45,9 +48,9 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     alpha: float
     alpha_disable: float
     joint_nusd_per_hour: float
-    floor: float = float("inf")
-    hour: float = float("inf")
-    shift: float = float("inf")
+    floor: float = NEVER
+    hour: float = NEVER
+    shift: float = NEVER
     disable: dict[str, float] = msgspec.field(default_factory=dict)
 
 
@@ -56,7 +59,7 @@ DOLLARS_PER_DAY: Final = 25.0
 """Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0012)."""
 
 SOME_DOLLARS: Final = 0.5
-SCAN: Final = 5
+SCAN: Final = 10
 PLACES: Final = 2
 CROWD_DOLLARS: Final = 2.0
 CROWD: Final = 3
@@ -105,7 +108,7 @@ def has_proof(shown: Mapping[str, Bools], short: Floats, *, levels: Levels) -> B
     """Whether a sign stands together with the score-hours asked for beside it."""
     proof = np.zeros(len(short), dtype=np.bool_)
     for name, rows in shown.items():
-        proof |= rows & (short >= levels.disable.get(name, np.inf))
+        proof |= rows & (short >= levels.disable.get(name, NEVER))
     return proof
 
 

@@ -33,6 +33,9 @@ KINDS: Final = {
 requests each, then use. trickle: a few dear requests an hour. copy: another key's whole behavior. elsewhere: the host's own
 models from other places. hidden: the host's own models and places, more of them, or at other hours."""
 
+_KINDS: Final = tuple(KINDS)
+_CHANCES: Final = np.cumsum(list(KINDS.values()))[:-1]
+
 UNSEEN_SHARE: Final = 0.12
 """How often a thief's value is one that nobody in the fleet has ever used."""
 
@@ -104,7 +107,7 @@ def draw(market: Market, host: int, rng: np.random.Generator, *, usd_per_hour: f
     `usd_per_hour`: what the host itself spends in a mean hour; some thieves go by it."""
     if len(market.usd_each) < 2:
         return None
-    kind = str(rng.choice(list(KINDS), p=np.array(list(KINDS.values()))))
+    kind = _KINDS[int(np.searchsorted(_CHANCES, rng.random()))]
     n_buckets = int(rng.choice(AGES))
     models = _models(market, host, kind, rng)
     values, share, usd, tokens = models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,19 @@ from monitor.features.levels import LEARNED, UNKNOWN
 from monitor.features.params import FINE_HOURS, FINE_PER_HOUR
 from monitor.features.slots import FINE, MEASURES, NEVER
 from monitor.features.state import FleetState
-from monitor.features.thieves import Thief, draw, market_of
+from monitor.features.thieves import AGES, Thief, draw, market_of
 from monitor.frames import utc_seconds
 
 YOUNG_SHARE: Final = 0.15
 """Share of hosts whose history is cut off, as if the key had been created hours ago."""
 
 YOUNG_HOURS: Final = (0.5, 40.0)
+
+SCRAP: Final = 0.02
+"""Expected requests of a value in a bucket below which it is not used there."""
+
+MOST_TOKENS: Final = 2e8
+"""Tokens of a value in a bucket, at most: the cells hold four billion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,15 @@ def transplant(
     created = listed["created_at"].to_numpy(dtype="datetime64[s]").astype(np.int64).copy()
     created[young] = born
     listed = listed.assign(created_at=utc_seconds(created).array)
+    n_most = np.full(len(hosts), max(AGES), dtype=np.int64)
+    n_most[twins] = (ages * FINE_PER_HOUR).astype(np.int64) + 1
+    rows = [
+        _rows_of(thief, no, bucket=bucket, n_most=int(n_most[no]))
+        for no, thief in enumerate(thieves)
+        if thief is not None
+    ]
     is_fine = bool((state.keys["fine_quality"][bucket % FINE] > 0).any())
-    for no, thief in enumerate(thieves):
-        assert thief is not None
-        n_most = int(ages[int(np.searchsorted(twins, no))] * FINE_PER_HOUR) + 1 if is_young[no] else None
-        _put(copied, no, thief, bucket=bucket, n_most=n_most, is_fine=is_fine)
+    _put(copied, _Rows(*(np.concatenate(column) for column in zip(*rows, strict=True))), is_fine=is_fine)
     is_stolen = np.arange(len(hosts) + len(twins)) < len(hosts)
     kinds = (*(thief.kind for thief in thieves if thief is not None), *("",) * len(twins))
     return Transplant(copied, listed, np.concatenate([hosts, hosts[twins]]), is_stolen, kinds)
@@ -112,38 +122,51 @@ def _cut(copied: FleetState, no: Ints, ages_h: Floats, *, hour: int) -> Ints:
     return born
 
 
-def _put(copied: FleetState, no: int, thief: Thief, *, bucket: int, n_most: int | None, is_fine: bool) -> None:
-    """Adds a thief's requests to the cells of key number `no`; no earlier than `n_most` buckets ago. `is_fine`: also to those of
-    ten minutes, which the fleet's usage is known in."""
-    requests = thief.requests if n_most is None else thief.requests[-n_most:]
+class _Rows(NamedTuple):
+    """Requests of thieves, one row a (key index, value, bucket): counts, nano-dollars, tokens."""
+
+    key: Ints
+    value: Ints
+    dimension: Ints
+    bucket: Ints
+    requests: Floats
+    cost: Floats
+    tokens: Floats
+
+
+def _rows_of(thief: Thief, no: int, *, bucket: int, n_most: int) -> _Rows:
+    """A thief's requests on key number `no`, over all dimensions; no earlier than `n_most` buckets ago."""
+    requests = thief.requests[-n_most:]
     buckets = bucket - len(requests) + 1 + np.arange(len(requests))
-    of_model = thief.shares[int(Dimension.MODEL)]
-    usd, tokens = float(of_model @ thief.usd), float(of_model @ thief.tokens)
-    for dimension in range(N_DIMENSIONS):
-        value, share = thief.values[dimension], thief.shares[dimension]
-        slots = copied.slots.find(np.full(len(value), no + 1), value, np.full(len(value), dimension, dtype=np.int8))
-        counts = requests[:, None] * share[None, :]
-        each_usd = thief.usd if dimension == int(Dimension.MODEL) else np.full(len(value), usd)
-        each_tokens = thief.tokens if dimension == int(Dimension.MODEL) else np.full(len(value), tokens)
-        cells = {
-            "requests": np.maximum(np.rint(counts), counts > 0.02),
-            "cost": counts * each_usd * NUSD,
-            "tokens": counts * each_tokens,
-        }
-        _add(copied, slots, buckets, cells, last=bucket if is_fine else -1)
+    model = int(Dimension.MODEL)
+    usd, tokens = (float(thief.shares[model] @ each) for each in (thief.usd, thief.tokens))
+    value = np.concatenate([thief.values[d] for d in range(N_DIMENSIONS)])
+    n_values = [len(thief.values[d]) for d in range(N_DIMENSIONS)]
+    share = np.concatenate([thief.shares[d] for d in range(N_DIMENSIONS)])
+    usd_each, tokens_each = np.full(len(value), usd), np.full(len(value), tokens)
+    usd_each[: n_values[model]], tokens_each[: n_values[model]] = thief.usd, thief.tokens
+    counts = (requests[:, None] * share[None, :]).ravel()
+    used = np.flatnonzero(counts > SCRAP)
+    at, column = used // len(value), used % len(value)
+    counts = counts[used]
+    return _Rows(
+        key=np.full(len(used), no + 1, dtype=np.int64),
+        value=value[column],
+        dimension=np.repeat(np.arange(N_DIMENSIONS), n_values)[column],
+        bucket=buckets[at],
+        requests=np.maximum(np.rint(counts), 1.0),
+        cost=np.rint(counts * usd_each[column] * NUSD),
+        tokens=np.minimum(counts * tokens_each[column], MOST_TOKENS),
+    )
 
 
-def _add(copied: FleetState, slots: Ints, buckets: Ints, cells: dict[str, Floats], *, last: int) -> None:
-    """`last`: the newest ten-minute bucket that may be written; -1 for none."""
-    ring = copied.params.ring_hours
-    hours = buckets // FINE_PER_HOUR
-    in_fine = (hours > copied.head_hour - FINE_HOURS) & (buckets <= last)
-    for measure in MEASURES:
-        amounts = cells[measure]
+def _put(copied: FleetState, rows: _Rows, *, is_fine: bool) -> None:
+    """Adds the rows to the cells they fall into: those of hours, and those of ten minutes where the fleet is known in them."""
+    slots = copied.slots.find(rows.key, rows.value, rows.dimension.astype(np.int8))
+    hour, ring = rows.bucket // FINE_PER_HOUR, copied.params.ring_hours
+    in_fine = (hour > copied.head_hour - FINE_HOURS) & is_fine
+    in_hours = hour > copied.head_hour - ring
+    for measure, amounts in (("requests", rows.requests), ("cost", rows.cost), ("tokens", rows.tokens)):
         fine, whole = copied.slots[f"fine_{measure}"], copied.slots[f"hour_{measure}"]
-        limit = np.iinfo(fine.dtype).max
-        rows, columns = np.ix_(buckets[in_fine] % FINE, slots)
-        fine[rows, columns] = np.minimum(fine[rows, columns] + amounts[in_fine], limit).astype(fine.dtype)
-        for hour in np.unique(hours[hours > copied.head_hour - ring]).tolist():
-            total = whole[hour % ring][slots] + amounts[hours == hour].sum(axis=0)
-            whole[hour % ring][slots] = np.minimum(total, np.iinfo(whole.dtype).max).astype(whole.dtype)
+        np.add.at(fine, (rows.bucket[in_fine] % FINE, slots[in_fine]), amounts[in_fine].astype(fine.dtype))
+        np.add.at(whole, (hour[in_hours] % ring, slots[in_hours]), amounts[in_hours].astype(whole.dtype))
