@@ -127,7 +127,7 @@ def test_a_score_far_beyond_clean_ones_is_told_at_once() -> None:
 
 
 def test_a_rare_pattern_that_costs_cents_is_never_told() -> None:
-    found, memory = judge(hot(score=30.0, per_hour_nusd=NUSD // 10, novel_per_hour_nusd=NUSD // 10))
+    found, memory = judge(hot(score=30.0, per_hour_nusd=NUSD // 50, novel_per_hour_nusd=NUSD // 50))
 
     assert found == ()
     assert memory.hot_s == {}
