@@ -231,6 +231,12 @@ class Response(Section):
     people_within: Duration = Field(
         timedelta(hours=8), description="until when a person is assumed to look; bounds dollars at risk"
     )
+    replay_valid_for: Duration = Field(
+        timedelta(days=30), description="enforce starts only with a replay (`backtest --store`) no older than this"
+    )
+    armed_without_replay: bool = Field(
+        False, description="true: enforce starts without such a replay; logged, and told in every digest"
+    )
 
 
 class Incidents(Section):

@@ -10,6 +10,7 @@ from pathlib import Path
 from monitor.config import Settings
 from monitor.domain import Check, Clock
 from monitor.errors import MonitorError
+from monitor.jobs import arming
 from monitor.wiring import SystemClock, make_notifier, make_source, open_store, store_address
 
 WATCHDOG_S = 300
@@ -21,6 +22,7 @@ async def check_all(settings: Settings) -> tuple[Check, ...]:
     found = [Check("settings", True, f"response.mode = {settings.response.mode}"), *await _account(settings, clock)]
     found += await _messages(settings, clock)
     found += [_state_dir(settings.store.state_dir), await asyncio.to_thread(_store, settings), _schedule(settings)]
+    found.append(await asyncio.to_thread(_arming, settings, clock))
     return tuple(found)
 
 
@@ -90,6 +92,28 @@ def _store(settings: Settings) -> Check:
         return Check("store", False, str(error))
     finally:
         store.maintenance.close()
+
+
+def _arming(settings: Settings, clock: Clock) -> Check:
+    """Whether the service would start in `enforce` mode; in the other modes nothing hinders it."""
+    from monitor.store.database import store_path
+
+    try:
+        if not store_path(store_address(settings)).exists():
+            why: str | None = "this account was never replayed"
+        else:
+            store = open_store(settings, read_only=True)
+            try:
+                why = arming.refusal(store, settings, clock.now())
+            finally:
+                store.maintenance.close()
+    except MonitorError as error:
+        return Check("replay before arming", False, str(error))
+    if settings.response.mode != "enforce":
+        return Check("replay before arming", True, f"not armed; enforce would be refused: {why}" if why else "done")
+    if why and settings.response.armed_without_replay:
+        return Check("replay before arming", True, f"OVERRIDDEN by response.armed_without_replay: {why}")
+    return Check("replay before arming", not why, f"{why}; {arming.REMEDY}" if why else "done")
 
 
 def _schedule(settings: Settings) -> Check:

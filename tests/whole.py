@@ -50,6 +50,7 @@ def settings_for(api: FakeOpenRouter, slack: FakeSlack, state_dir: Path, **overr
         "MONITOR__SLACK__BASE_URL": slack.base_url,
         "MONITOR__SLACK__DEFAULT_CHANNEL": "#alerts",
         "MONITOR__STORE__STATE_DIR": str(state_dir),
+        "MONITOR__RESPONSE__ARMED_WITHOUT_REPLAY": "true",  # a world that has just begun has nothing to replay
         "OPENROUTER_MANAGEMENT_KEY": MANAGEMENT_KEY,
         "SLACK_BOT_TOKEN": BOT_TOKEN,
     }

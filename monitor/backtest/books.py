@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.decide import Context
-from monitor.domain import Action, ActionState, ApiKey, Incident, IncidentState, Verdict
+from monitor.domain import Action, ActionState, ApiKey, Incident, IncidentState, Verb, Verdict
 from monitor.pipeline import Judgement
 
 KEEP: Final = timedelta(hours=48)
-"""How long the replay's ledger keeps what is over: longer than any fuse or cooldown looks back by default."""
+"""How long the replay's ledger keeps what is over, at least: longer than any fuse looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A key taken out of service, or bounded, at `at` for an incident. `spent_nusd`: the incident's until then."""
+
+    at: datetime
+    key_hash: str
+    incident_id: str
+    verb: Verb
+    spent_nusd: int
 
 
 class Books:
@@ -22,13 +33,15 @@ class Books:
     The recorded traffic of a key goes on after a simulated disable. So that a later theft of the same key can be judged,
     the key counts as restored by its owner once the incident is over."""
 
-    def __init__(self, keys: Sequence[ApiKey]) -> None:
+    def __init__(self, keys: Sequence[ApiKey], *, cooldown: timedelta) -> None:
         self._unborn = deque(sorted(keys, key=lambda key: key.created_at))
         self.keys: Mapping[str, ApiKey] = {}
         self._incidents: dict[str, Incident] = {}
         self._done: dict[str, Incident] = {}
         self._actions: list[Action] = []
         self._verdicts: dict[str, Verdict] = {}
+        self._keep = max(KEEP, 2 * cooldown)
+        self.stops: list[Stop] = []
 
     def advance(self, now: datetime) -> None:
         """Keys created by now exist."""
@@ -53,22 +66,28 @@ class Books:
         """Writes down what was judged; actions are carried out at once."""
         plan = judgement.plan
         self._verdicts |= {verdict.incident_id: verdict for verdict in plan.verdicts}
-        for action in plan.actions:
-            self._actions.append(replace(action, state=ActionState.DONE, finished_at=plan.at))
-            self._switch(action.key_hash, is_disabled=True)
         for incident in plan.incidents:
             self._incidents[incident.incident_id] = incident
             if incident.state is IncidentState.RESOLVED:
                 self._switch(incident.key_hash, is_disabled=False)
+        for action in plan.actions:
+            self._actions.append(replace(action, state=ActionState.DONE, finished_at=plan.at))
+            self._stop(action, plan.at)
         for incident in list(self._incidents.values()):
-            if incident.resolved_at is not None and plan.at - incident.resolved_at > KEEP:
+            if incident.resolved_at is not None and plan.at - incident.resolved_at > self._keep:
                 self._done[incident.incident_id] = self._incidents.pop(incident.incident_id)
                 self._verdicts.pop(incident.incident_id, None)
-        self._actions = [action for action in self._actions if plan.at - action.intended_at <= KEEP]
+        self._actions = [action for action in self._actions if plan.at - action.intended_at <= self._keep]
 
     def everything(self) -> tuple[Incident, ...]:
         """All incidents, oldest first."""
         return tuple(sorted([*self._done.values(), *self._incidents.values()], key=lambda one: one.opened_at))
+
+    def _stop(self, action: Action, at: datetime) -> None:
+        incident = self._incidents[action.incident_id or ""]
+        self.stops.append(Stop(at, action.key_hash, incident.incident_id, action.verb, incident.spent_nusd))
+        if action.verb is Verb.DISABLE:
+            self._switch(action.key_hash, is_disabled=True)
 
     def _switch(self, key_hash: str, *, is_disabled: bool) -> None:
         key = self.keys.get(key_hash)

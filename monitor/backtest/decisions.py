@@ -10,16 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from monitor.domain import Finding, Rung, Verb
+from monitor.domain import Finding, Rung
 from monitor.pipeline import Judgement
 
 ALERT: Final = "alert"
+CAP: Final = "cap"
 REVOKE: Final = "revoke"
+
+OF_VERB: Final = {"cap": CAP, "disable": REVOKE}
+"""Action of a decision by the verb of what is done. Evidence for a cap that nothing carries out is an alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an armed service would have done after the bucket that ended at `at`: ALERT or REVOKE."""
+    """What an armed service would have done after the bucket that ended at `at`: ALERT, CAP or REVOKE."""
 
     at: datetime
     key_hash: str
@@ -29,17 +33,18 @@ class Decision:
 
 
 def decided(judgement: Judgement) -> list[Decision]:
-    """The decisions of one moment: an alert for each key with a finding people are told of, a revoke for each disable."""
+    """The decisions of one moment: an alert for each key with a finding people are told of, a cap or revoke where
+    something is done."""
     told = [f for f in judgement.findings if not f.is_shadow and f.rung >= Rung.NOTIFY]
     by_key: dict[str, list[Finding]] = {}
     for finding in told:
         by_key.setdefault(finding.key_hash, []).append(finding)
-    disabled = {action.key_hash for action in judgement.plan.actions if action.verb is Verb.DISABLE}
+    done = {action.key_hash: OF_VERB[action.verb.value] for action in judgement.plan.actions}
     return [
         Decision(
             judgement.at,
             key_hash,
-            REVOKE if key_hash in disabled else ALERT,
+            done.get(key_hash, ALERT),
             max(rarity(finding) for finding in found),
             tuple(cause.sentence for finding in found for cause in finding.causes),
         )

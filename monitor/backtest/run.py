@@ -1,70 +1,38 @@
-"""Walks a recording through the pipeline, bucket by bucket, as an armed service would have lived it."""
+"""Walks a recording through the pipeline, window by window, as an armed service would have lived it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from monitor.backtest.books import Books
-from monitor.backtest.decisions import REVOKE, Decision, decided, write
-from monitor.backtest.recording import Recording, load
+from monitor.backtest.books import Books, Stop
+from monitor.backtest.decisions import Decision, decided
+from monitor.backtest.recording import Recording
+from monitor.backtest.spending import Watching
 from monitor.backtest.training import learn, warm_from
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
 from monitor.domain import BUCKET_S, Incident, Verdict
-from monitor.pipeline import Pipeline, Window, new_state, windows
+from monitor.pipeline import Pipeline, Window, new_state
 
 BUCKET = timedelta(seconds=BUCKET_S)
 
 Progress = Callable[[int, int], None]
-"""Told after each bucket: how many are done, and how many there are."""
+"""Told after each window: how many ten-minute buckets are done, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came out: decisions and verdicts in order of time, the incidents behind them, and the detector that was used."""
+    """What came out: decisions, verdicts and stopped keys in order of time, the incidents behind them, and the detector
+    that was used."""
 
     recording: Recording
     decisions: tuple[Decision, ...]
     incidents: tuple[Incident, ...]
     verdicts: tuple[Verdict, ...]
+    stops: tuple[Stop, ...]
     trained: Trained | None
-    n_buckets: int
-
-    def __str__(self) -> str:
-        """One line an incident, oldest first, then the sum. Names come from outside: control characters are dropped."""
-        names = {key.key_hash: key.key_name for key in self.recording.keys}
-        lines = [_line(incident, names[incident.key_hash], self._disabled_at(incident)) for incident in self.incidents]
-        n_disabled = len({d.key_hash for d in self.decisions if d.action == REVOKE})
-        days = (self.recording.until - self.recording.evaluate_from) / timedelta(days=1)
-        total = (
-            f"{len(self.incidents)} incidents on {len({i.key_hash for i in self.incidents})} of {len(names)} keys "
-            f"in {days:.1f} days; {n_disabled} keys would have been disabled"
-        )
-        return "\n".join([*lines, total])
-
-    def _disabled_at(self, incident: Incident) -> datetime | None:
-        acts = (v.at for v in self.verdicts if v.is_act and v.incident_id == incident.incident_id)
-        return next(acts, None)
-
-
-def _line(incident: Incident, name: str, disabled_at: datetime | None) -> str:
-    printable = "".join(sign for sign in name if sign.isprintable())[:40]
-    cause = incident.causes[0].sentence if incident.causes else ""
-    disabled = f", disabled {disabled_at:%d %H:%M}" if disabled_at else ""
-    return (
-        f"{incident.opened_at:%Y-%m-%d %H:%M} {incident.severity.name.lower():8} {incident.key_hash[:10]} {printable}: "
-        f"{cause}{disabled}"
-    )
-
-
-def backtest(folder: Path, out: Path, *, settings: Settings, seed: int = 0, progress: Progress | None = None) -> Replay:
-    """Replays the recording in a folder and writes the decisions to `out`. Raises StoreError."""
-    found = replay(load(folder), settings, seed=seed, progress=progress)
-    write(found.decisions, out)
-    return found
 
 
 def replay(
@@ -74,30 +42,30 @@ def replay(
     seed: int,
     trained: Trained | None = None,
     progress: Progress | None = None,
+    watching: Watching | None = None,
 ) -> Replay:
-    """Replays a recording as an armed service with this policy would have lived it.
+    """Replays a recording as an armed service with this policy would have lived it; `watching` is told of each judgement.
 
     Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
     No decision sees anything after its own bucket."""
     armed = settings.model_copy(update={"response": settings.response.model_copy(update={"mode": "enforce"})})
     pipeline = Pipeline(armed, recording.catalog, new_state(armed), trained)
-    books = Books(recording.keys)
-    since, turn = recording.since, _turn(recording)
-    n_past, n_buckets = _n_buckets(since, turn), _n_buckets(since, recording.until)
-    past = _counted(_between(recording, since, turn), progress, done=0, total=n_buckets)
-    rest = _counted(_between(recording, turn, recording.until), progress, done=n_past, total=n_buckets)
+    books = Books(recording.keys, cooldown=settings.response.cooldown)
+    turn = _turn(recording)
+    past = _counted(recording, recording.since, turn, progress=progress)
+    rest = _counted(recording, turn, recording.until, progress=progress)
     if trained is None:
-        warm_at = warm_from(since, recording.evaluate_from)
-        n_moments = _n_buckets(warm_at, turn)
+        warm_at = warm_from(recording.since, recording.evaluate_from)
+        n_moments = (turn - warm_at) // BUCKET
         pipeline.trained = learn(pipeline, past, books, warm_at=warm_at, n_moments=n_moments, settings=armed, seed=seed)
     else:
         _live_through(pipeline, past, books)
-    decisions, verdicts = _judge(pipeline, rest, books)
-    return Replay(recording, decisions, books.everything(), verdicts, pipeline.trained, n_buckets)
+    decisions, verdicts = _judge(pipeline, rest, books, watching=watching)
+    return Replay(recording, decisions, books.everything(), verdicts, tuple(books.stops), pipeline.trained)
 
 
 def _judge(
-    pipeline: Pipeline, rest: Iterable[Window], books: Books
+    pipeline: Pipeline, rest: Iterable[Window], books: Books, *, watching: Watching | None
 ) -> tuple[tuple[Decision, ...], tuple[Verdict, ...]]:
     decisions: list[Decision] = []
     verdicts: list[Verdict] = []
@@ -108,21 +76,15 @@ def _judge(
         decisions += decided(judgement)
         verdicts += judgement.plan.verdicts
         books.enter(judgement)
+        if watching is not None:
+            watching(pipeline, window.at)
     return tuple(decisions), tuple(verdicts)
 
 
 def _turn(recording: Recording) -> datetime:
     """End of the last bucket that only teaches: decisions are made after buckets that end later than `evaluate_from`."""
-    n_buckets = _n_buckets(recording.since, min(recording.evaluate_from, recording.until))
+    n_buckets = (min(recording.evaluate_from, recording.until) - recording.since) // BUCKET
     return recording.since + max(n_buckets, 0) * BUCKET
-
-
-def _n_buckets(since: datetime, until: datetime) -> int:
-    return (until - since) // BUCKET
-
-
-def _between(recording: Recording, since: datetime, until: datetime) -> Iterator[Window]:
-    return windows(recording.usage, since=since, until=until)
 
 
 def _live_through(pipeline: Pipeline, past: Iterable[Window], books: Books) -> None:
@@ -131,9 +93,10 @@ def _live_through(pipeline: Pipeline, past: Iterable[Window], books: Books) -> N
         pipeline.take(window.usage, window.coverage)
 
 
-def _counted(passing: Iterable[Window], progress: Progress | None, *, done: int, total: int) -> Iterator[Window]:
-    """The same windows; `progress` is told after each has been dealt with."""
-    for no, window in enumerate(passing, start=done + 1):
+def _counted(recording: Recording, since: datetime, until: datetime, *, progress: Progress | None) -> Iterator[Window]:
+    """The windows of a part; `progress` is told after each has been dealt with."""
+    n_buckets = (recording.until - recording.since) // BUCKET
+    for window in recording.windows(since, until):
         yield window
         if progress is not None:
-            progress(no, total)
+            progress((window.at - recording.since) // BUCKET, n_buckets)

@@ -27,7 +27,7 @@ COMMANDS = {
     "restore": ("act", "Put a disabled key back exactly as it was."),
     "revoke": ("act", "Take a key out of service (disable; reversible)."),
     "digest": ("reports", "The weekly digest: to the screen, a file, or Slack."),
-    "backtest": ("reports", "Replay recorded usage; acts on nothing."),
+    "backtest": ("replaying", "Replay recorded usage; acts on nothing."),
     "backup": ("upkeep", "Copy the store while the service runs."),
     "restore-store": ("upkeep", "Put a backup of the store in place (service stopped)."),
     "demo": ("show", "A key theft, live, against an embedded fake account."),

@@ -49,6 +49,8 @@ def _print_status(facts: Mapping[str, Any], *, n_keys: int, now: datetime) -> No
         f"last cycle   {ago(at, now)}{'  ** LATE: is the service running? **' if late else ''}, {facts['n_cycles']} since start"
     )
     click.echo(f"response     {facts['mode']}{'; KILL SWITCH ON' if facts.get('kill_switch') else ''}")
+    for warning in facts.get("warnings", ()):
+        click.echo(f"ATTENTION    {clean(str(warning))}")
     click.echo(f"keys         {n_keys}")
     click.echo(f"detector     {facts.get('detector', 'none yet: hard rules only')}")
     click.echo(f"clock skew   {facts.get('skew_s', 0):.0f} s")

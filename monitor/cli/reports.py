@@ -1,4 +1,4 @@
-"""Commands that report: digest, backtest."""
+"""The command that reports: digest."""
 
 from __future__ import annotations
 
@@ -58,21 +58,3 @@ async def _send(settings: Settings) -> None:
         reasons = "; ".join(report.errors) or "this digest was sent before"
         raise MonitorError(f"the digest was not delivered now: {reasons}; the service keeps trying")
     click.echo("sent", err=True)
-
-
-@click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Decisions, one JSON object a line."
-)
-@with_settings
-def backtest(settings: Settings, folder: Path, *, out: Path) -> None:
-    """Replay recorded usage in FOLDER (usage.parquet, keys.json, meta.json) through the live pipeline; acts on nothing.
-
-    Prints what would have been alerted and disabled; decisions go to --out."""
-    from monitor.backtest import backtest as run_backtest
-    from monitor.jobs.progress import shown
-
-    with shown("replaying") as progress:
-        summary = run_backtest(folder, out, settings=settings, progress=progress)
-    click.echo(str(summary))

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from monitor import daemon
+from monitor import backtest, daemon
+from monitor.config import Settings
 from monitor.configfile import load
 from monitor.demo import attacks
 from monitor.demo.clock import ManualClock
@@ -26,13 +27,14 @@ from monitor.demo.server import FakeOpenRouter
 from monitor.demo.slack import FakeSlack
 from monitor.demo.world import World
 from monitor.domain import NUSD, Incident, Message, MessageKind
-from monitor.jobs import manual
+from monitor.jobs import arming, manual
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.jobs.progress import shown
 from monitor.jobs.watch import Watch
 from monitor.notify.terminal import show
 from monitor.store.base import Delivery
+from monitor.wiring import shipped_models
 from monitor.wording import duration, money
 
 START: Final = datetime(2026, 6, 15, 10, 7, tzinfo=UTC)
@@ -88,18 +90,21 @@ async def tell(console: Console, *, n_keys: int = 40, seed: int = 7) -> list[str
                 "MONITOR__SLACK__BASE_URL": slack.base_url,
                 "MONITOR__SLACK__DEFAULT_CHANNEL": "#alerts",
                 "MONITOR__STORE__STATE_DIR": str(Path(folder)),
-                "MONITOR__RESPONSE__MODE": "enforce",
                 "OPENROUTER_MANAGEMENT_KEY": MANAGEMENT_KEY,
                 "SLACK_BOT_TOKEN": BOT_TOKEN,
             }
-            async with daemon.opened(load(None, environ), clock=clock, budgets={}) as (app, watch):
-                stage = Stage(console, world, clock, app, watch, [])
-                await _play(stage, slack)
-                return stage.failed
+            failed: list[str] = []
+            observing, armed = load(None, environ), load(None, environ | {"MONITOR__RESPONSE__MODE": "enforce"})
+            async with daemon.opened(observing, clock=clock, budgets={}) as (app, watch):
+                stage = Stage(console, world, clock, app, watch, failed)
+                await _learn(stage)
+                await _replay(stage, armed)
+            async with daemon.opened(armed, clock=clock, budgets={}) as (app, watch):
+                await _play(Stage(console, world, clock, app, watch, failed), slack)
+            return failed
 
 
 async def _play(stage: Stage, slack: FakeSlack) -> None:
-    await _learn(stage)
     await _ordinary(stage)
     busy, stolen = _cast(stage.world)
     await _benign_spike(stage, busy)
@@ -130,8 +135,23 @@ async def _learn(stage: Stage) -> None:
     stage.check("history is read and the detector is trained on it", is_true=stage.app.pipeline.trained is not None)
 
 
+async def _replay(stage: Stage, armed: Settings) -> None:
+    """What comes before arming: the account's own last two weeks, as an armed service would have lived them."""
+    stage.scene("2  Replay before arming")
+    store, now = stage.app.store, stage.app.now()
+    stage.check("it does not start armed yet", is_true=arming.refusal(store, armed, now) is not None)
+    stage.say("$ openrouter-monitor backtest --store", style="bold")
+    found = await asyncio.to_thread(
+        backtest.of_store, store, armed, now=now, seed=stage.app.seed, shipped=shipped_models(), bar=shown
+    )
+    stage.say(str(found.summary))
+    backtest.record(store, found.summary, armed, at=now)
+    stage.check("no healthy key would have been disabled", is_true=not found.summary.n_disabled_keys)
+    stage.check("now it starts armed", is_true=arming.refusal(store, armed, now) is None)
+
+
 async def _ordinary(stage: Stage) -> None:
-    stage.scene("2  Ten ordinary minutes")
+    stage.scene("3  Ten ordinary minutes")
     await _minutes(stage, 10)
     open_now = _alerts(stage)
     stage.say(f"10 polls, {len(open_now)} alerts")
@@ -139,7 +159,7 @@ async def _ordinary(stage: Stage) -> None:
 
 
 async def _benign_spike(stage: Stage, key: Key) -> None:
-    stage.scene("3  A benign spike: a busy key does ten times its usual work")
+    stage.scene("4  A benign spike: a busy key does ten times its usual work")
     stage.world.start(attacks.BatchBackfill(key.key_hash, stage.clock.now(), timedelta(hours=2), 10.0))
     before = stage.world.spent_nusd(key)
     await _minutes(stage, 10)
@@ -150,7 +170,7 @@ async def _benign_spike(stage: Stage, key: Key) -> None:
 
 
 async def _theft(stage: Stage, key: Key) -> Incident | None:
-    stage.scene("4  A key is stolen: a tiny probe on a model it never used, then a burst")
+    stage.scene("5  A key is stolen: a tiny probe on a model it never used, then a burst")
     theft = attacks.smash_and_grab(key, stage.world.fleet, start=stage.clock.now(), burst_after=timedelta(minutes=4))
     stage.world.start(theft)
     n_polls = 0
@@ -175,7 +195,7 @@ async def _theft(stage: Stage, key: Key) -> Incident | None:
 
 
 def _slack(stage: Stage, slack: FakeSlack, key: Key) -> None:
-    stage.scene("5  What Slack was told")
+    stage.scene("6  What Slack was told")
     delivered = [one.message for one in stage.app.store.outbox.entries(states={Delivery.DELIVERED})]
     mine = [
         message
@@ -196,7 +216,7 @@ def _names_causes(message: Message) -> bool:
 
 
 async def _disabled(stage: Stage, stolen: Key, busy: Key) -> None:
-    stage.scene("6  Read back")
+    stage.scene("7  Read back")
     now = await stage.app.control.read(stolen.key_hash)
     stage.say(f"GET /keys/{stolen.key_hash[:12]}…: disabled = {str(now.settings.is_disabled).lower()}")
     stage.check("the stolen key is disabled at the account", is_true=now.settings.is_disabled)
@@ -209,7 +229,7 @@ async def _disabled(stage: Stage, stolen: Key, busy: Key) -> None:
 
 
 async def _restore(stage: Stage, key: Key, incident: Incident | None) -> None:
-    stage.scene("7  Undo in one step")
+    stage.scene("8  Undo in one step")
     prior = next((one.prior for one in stage.app.store.ledger.actions() if one.key_hash == key.key_hash), None)
     stage.say(f"$ openrouter-monitor restore {key.key_hash[:12]}", style="bold")
     listed = stage.app.store.keys.keys()

@@ -3,6 +3,7 @@
 watch      read keys and usage, judge, alert, act: every `schedule.keys_every`
 backfill   31 days of history on the first start, newest first, resumable
 warmup     state of the fleet from checkpoint and store, on start
+arming     `enforce` needs a recent replay of this account with this policy
 train      refit the detector on the store's own history
 deliver    empty the outbox
 digest     the weekly report

@@ -52,9 +52,12 @@ def name_of(at: datetime) -> str:
     return f"detector-{at:%Y%m%dT%H%M%SZ}"
 
 
-def newest(folder: Path) -> Path | None:
-    """The newest artifact made here, None if there is none."""
-    return max(folder.glob("detector-*.json"), default=None)
+def newest(folder: Path, *, made_until: datetime | None = None) -> Path | None:
+    """The newest artifact made here (by then), None if there is none."""
+    made = folder.glob("detector-*.json")
+    if made_until is None:
+        return max(made, default=None)
+    return max((path for path in made if path.stem <= name_of(made_until)), default=None)
 
 
 def prune(folder: Path) -> None:
@@ -64,13 +67,21 @@ def prune(folder: Path) -> None:
         manifest.with_suffix(".skops").unlink(missing_ok=True)
 
 
-def choose(configured: Path | None, folder: Path, shipped: Path, feature_names: tuple[str, ...]) -> Trained | None:
-    """The detector to start with: the configured one (errors are raised), else the newest made here, else the shipped one.
+def choose(
+    configured: Path | None,
+    folder: Path,
+    shipped: Path,
+    feature_names: tuple[str, ...],
+    *,
+    made_until: datetime | None = None,
+) -> Trained | None:
+    """The detector to start with: the configured one (errors are raised), else the newest made here (by then), else the
+    shipped one.
 
     One that does not load is passed over with a warning: without a detector hard rules still speak."""
     if configured is not None:
         return load(configured, feature_names)
-    made_here = newest(folder)
+    made_here = newest(folder, made_until=made_until)
     for manifest in (made_here, shipped / f"{SHIPPED}.json"):
         if manifest is None or not manifest.exists():
             continue

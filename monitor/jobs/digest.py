@@ -22,6 +22,7 @@ from monitor.collect.base import UsageBatch
 from monitor.config import Settings
 from monitor.domain import HOUR_S, Dimension, Message
 from monitor.frames import ALL_KEYS, QUALITY_CODES
+from monitor.jobs import arming
 from monitor.jobs.app import App
 from monitor.notify import routing
 from monitor.report import digest as digests
@@ -63,6 +64,7 @@ def make(store: Store, settings: Settings, now: datetime) -> Digest:
         unattributed_nusd=unattributed(store, weeks.current),
         account_total_nusd=counted(store, weeks.current),
         gone_names={key.key_hash: key.key_name for key in everything},
+        warnings=arming.warnings(store, settings, now),
     )
 
 

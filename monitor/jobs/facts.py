@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor import __version__
+from monitor.jobs import arming
 
 if TYPE_CHECKING:
     from monitor.jobs.watch import CycleReport, Watch
@@ -31,6 +32,7 @@ def publish(watch: Watch, report: CycleReport) -> None:
             "version": __version__,
             "mode": app.settings.response.mode,
             "kill_switch": app.kill_switch.exists(),
+            "warnings": list(arming.warnings(app.store, app.settings, report.at)),
             "n_cycles": watch.n_cycles,
             "n_keys": report.n_keys,
             "skew_s": app.source.skew.total_seconds(),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, artifacts, checkpoint, replay, training
+from monitor.jobs import act, arming, artifacts, checkpoint, replay, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline
 
@@ -19,9 +19,11 @@ log = logging.getLogger(__name__)
 async def start(app: App, shipped: Path) -> None:
     """Messages left in doubt are marked so, open intents resolved, the detector loaded, the state brought up to now.
 
-    Raises StoreError (StoreCorrupt: the runbook says how to go on), ArtifactError (configured artifact only)."""
+    Raises StoreError (StoreCorrupt: the runbook says how to go on), ConfigError (to be armed, but never replayed),
+    ArtifactError (configured artifact only)."""
     now = app.now()
     await asyncio.to_thread(app.store.maintenance.verify)
+    await asyncio.to_thread(arming.require, app.store, app.settings, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
     app.pipeline.trained = await asyncio.to_thread(

@@ -30,7 +30,8 @@ def train_now(settings: Settings, store: Store, *, now: datetime, seed: int, pro
     """Trains on the last `collect.history`, with the windows of incidents left out; returns the manifest written.
 
     Raises ArtifactError where there is too little history, StoreError."""
-    trained = _train(settings, store, now, seed=seed, progress=progress)
+    incidents = store.ledger.incidents()
+    trained = fitted(settings, store, until=now, incidents=incidents, seed=seed, progress=progress)
     folder = settings.store.state_dir / "artifacts"
     path = artifacts.save(trained, folder, name=artifacts.name_of(now))
     artifacts.prune(folder)
@@ -48,16 +49,26 @@ def train_now(settings: Settings, store: Store, *, now: datetime, seed: int, pro
     return path
 
 
-def _train(settings: Settings, store: Store, now: datetime, *, seed: int, progress: Progress | None) -> Trained:
-    since = first_usage(store, now - settings.collect.history, now)
-    if since is None or now - since < LEAST_HISTORY:
+def fitted(
+    settings: Settings,
+    store: Store,
+    *,
+    until: datetime,
+    incidents: tuple[Incident, ...],
+    seed: int,
+    progress: Progress | None,
+) -> Trained:
+    """What training at `until` makes of the `collect.history` before it, with the windows of these incidents left out.
+
+    Raises ArtifactError where there is too little history, StoreError."""
+    since = first_usage(store, until - settings.collect.history, until)
+    if since is None or until - since < LEAST_HISTORY:
         raise ArtifactError(f"less than {LEAST_HISTORY.days} days of usage in the store: let the backfill finish first")
     state = FleetState(HabitParams.from_settings(settings.detection))
     pipeline = Pipeline(settings, store.keys.catalog, state)
-    incidents = store.ledger.incidents()
     pipeline.hold(incidents)
-    teaching = Teaching(pipeline, n_moments=(now - since) // HOUR, seed=seed)
-    teach(store, pipeline, since=since, until=now, look=teaching.look, progress=progress)
+    teaching = Teaching(pipeline, n_moments=(until - since) // HOUR, seed=seed)
+    teach(store, pipeline, since=since, until=until, look=teaching.look, progress=progress)
     return teaching.trained(settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
 
 

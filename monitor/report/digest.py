@@ -62,7 +62,8 @@ class OwnerWeek:
 @dataclass(frozen=True, slots=True)
 class Digest:
     """`owners` partition `keys`; `spent_nusd` is the sum over keys. `account_total_nusd` is what the issuer's counters rose
-    by in the current week, None where they do not tell. Incidents and actions are those of the current week."""
+    by in the current week, None where they do not tell. Incidents and actions are those of the current week. `warnings`: what
+    people must hear of the monitor itself, first."""
 
     weeks: Weeks
     spent_nusd: int
@@ -76,6 +77,7 @@ class Digest:
     actions: tuple[Action, ...]
     gaps: Gaps
     gaps_before: Gaps
+    warnings: tuple[str, ...] = ()
 
     @property
     def gap_nusd(self) -> int | None:
@@ -120,6 +122,7 @@ def build(
     unattributed_nusd: int = 0,
     account_total_nusd: int | None = None,
     gone_names: Mapping[str, str] = MappingProxyType({}),
+    warnings: tuple[str, ...] = (),
 ) -> Digest:
     """The digest of `weeks.current` against `weeks.previous`.
 
@@ -147,6 +150,7 @@ def build(
         actions=done,
         gaps=gaps,
         gaps_before=gaps_before,
+        warnings=warnings,
     )
 
 

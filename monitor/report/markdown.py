@@ -39,6 +39,7 @@ def to_markdown(digest: Digest, *, top: int) -> str:
     parts = [
         f"# Usage digest, {escape(digest.weeks.days)}",
         escape(words.headline(digest)),
+        *_listing(words.ATTENTION, digest.warnings),
         _summary(digest),
         *_listing("Hours not fully known", words.gap_lines(digest)),
         "## Biggest changes",

@@ -34,8 +34,9 @@ def to_message(digest: Digest, *, channel: str, now: datetime, top: int) -> Mess
 
 
 def _sections(digest: Digest, top: int) -> Sections:
-    """Money first, then what happened, then what to mend; empty lists are left out."""
+    """What to know of the monitor itself, money, what happened, what to mend; empty lists are left out."""
     lists = (
+        (words.ATTENTION, digest.warnings),
         ("Owners", [_owner(each) for each in digest.owners]),
         ("Biggest changes", [_key(each) for each in digest.movers(top)]),
         ("Keys that spent most", [_key(each) for each in digest.keys if each.spent_nusd]),

@@ -10,6 +10,7 @@ from monitor.report.digest import Digest, KeyWeek
 from monitor.wording import change, count, dollars, moment, money, name, to_the_cent
 
 NOBODY: Final = "(no owner named)"
+ATTENTION: Final = "Attention"
 _SHORT_HASH: Final = 12
 _SEVERITIES: Final = {Severity.NOTICE: "notice", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
 _VERBS: Final = {Verb.DISABLE: "disabled", Verb.RESTORE: "restored"}

@@ -34,6 +34,7 @@ N_THEFTS = 4
 
 OVERRIDES = {
     "MONITOR__RESPONSE__MODE": "enforce",
+    "MONITOR__RESPONSE__ARMED_WITHOUT_REPLAY": "true",
     "MONITOR__RESPONSE__MAX_PER_HOUR": "50",  # the fuses are not what is tested here
     "MONITOR__RESPONSE__MAX_PER_DAY": "50",
     "MONITOR__RESPONSE__MAX_SHARE_OF_KEYS": "1.0",

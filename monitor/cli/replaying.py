@@ -1,0 +1,123 @@
+"""The command that replays: backtest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.common import json_option, print_json, reading, with_settings
+
+if TYPE_CHECKING:
+    from monitor.backtest import Found, Summary
+    from monitor.config import Settings
+
+
+def _since(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | timedelta | None:
+    """A date or time (UTC where it names no zone), or a span before the end. Raises BadParameter that says what is allowed."""
+    import durationpy
+
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        span: timedelta = durationpy.from_str(text.strip())
+    except (durationpy.DurationError, ValueError):
+        span = timedelta(0)
+    if span <= timedelta(0):
+        raise click.BadParameter(f"{text!r} is neither a date (2026-06-01, 2026-06-01T12:00Z) nor a span (7d, 36h)")
+    return span
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--store", "from_store", is_flag=True, help="Replay this account's own history, from the store.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=_since,
+    help="Decide from then on (2026-06-01, or 7d before the end); what lies before teaches.",
+)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the decisions here, one JSON object a line."
+)
+@json_option
+@with_settings
+def backtest(
+    settings: Settings,
+    folder: Path | None,
+    *,
+    from_store: bool,
+    since: datetime | timedelta | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Replay recorded usage as an armed service with these settings would have lived it; acts on nothing.
+
+    Usage comes from FOLDER (usage.parquet, keys.json, meta.json), or with --store from the monitor's own store. Prints which
+    keys would have been alerted on and disabled, when and why, and what that would have saved. A replay of the store is what
+    response.mode = "enforce" asks for before it starts."""
+    if (folder is None) != from_store:
+        raise click.UsageError("name one source: a FOLDER, or --store")
+    found = _of_store(settings, since) if folder is None else _of_folder(settings, folder, since)
+    _put_out(found, out=out, as_json=as_json)
+    if folder is None:
+        _record(settings, found.summary)
+
+
+def _of_folder(settings: Settings, folder: Path, since: datetime | timedelta | None) -> Found:
+    from monitor.backtest import of_folder
+    from monitor.jobs.progress import shown
+
+    with shown("replaying") as progress:
+        return of_folder(folder, settings, since=since, progress=progress)
+
+
+def _of_store(settings: Settings, since: datetime | timedelta | None) -> Found:
+    from monitor.backtest import of_store
+    from monitor.jobs.progress import shown
+    from monitor.wiring import SEED, SystemClock, shipped_models
+
+    with reading(settings) as store:
+        return of_store(
+            store,
+            settings,
+            now=SystemClock().now(),
+            seed=SEED,
+            shipped=shipped_models(),
+            since=since,
+            bar=shown,
+        )
+
+
+def _put_out(found: Found, *, out: Path | None, as_json: bool) -> None:
+    from monitor.backtest import write
+
+    if out is not None:
+        write(found.replay.decisions, out)
+    if as_json:
+        print_json(found.summary)
+    else:
+        click.echo(str(found.summary))
+
+
+def _record(settings: Settings, summary: Summary) -> None:
+    from monitor.backtest import record
+    from monitor.wiring import SystemClock, open_store
+
+    store = open_store(settings)
+    try:
+        is_recorded = record(store, summary, settings, at=SystemClock().now())
+    finally:
+        store.maintenance.close()
+    days = f"{settings.response.replay_valid_for.days} days"
+    if is_recorded:
+        click.echo(f'recorded: response.mode = "enforce" may start with this policy for {days}', err=True)
+    else:
+        click.echo('not recorded: less than a day of known usage was decided on, too little for "enforce"', err=True)
