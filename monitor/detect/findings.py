@@ -20,7 +20,7 @@ from monitor.detect import evidence, levels, limits
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
 from monitor.detect.patience import Patience, added
-from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Rung, Severity
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, DataQuality, Finding, Rung, Severity
 from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
 
 YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
@@ -29,6 +29,9 @@ YOUNG, GROWN = 0, 1
 """Cohorts of the calibration: keys younger than the grace period are compared with such keys only."""
 
 N_COHORTS: Final = 2
+TEN_MINUTES: Final = "usd_10m"
+"""A feature that is unknown on hourly history."""
+
 RULES: Final = "rules"
 """`Finding.detector` of hard rules and limits."""
 
@@ -107,7 +110,9 @@ def find(
     scored = score(batch, trained, settings)
     bucket_s = int(batch.at.timestamp() - 1) // BUCKET_S * BUCKET_S
     levels_ = trained.manifest.levels
-    gathered, patience = added(memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor)
+    gathered, patience = added(
+        memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
+    )
     is_told, can_disable = _verdicts(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
     proof = levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
     is_told |= scored.has_stake & ((gathered.short >= levels_.hour) | (gathered.long >= levels_.shift) | proof)
@@ -134,6 +139,14 @@ def _verdicts(
     now = np.full(len(last), bucket_s, dtype=np.int64)
     confirmed = is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)
     return (scored.is_hot & confirmed) | is_joint, can_disable
+
+
+def _hours(batch: FeatureBatch) -> npt.NDArray[np.float64]:
+    """How long each row stands for: an hour where the last ten minutes are not known apart."""
+    if TEN_MINUTES not in batch.names:
+        return np.full(len(batch.key_no), BUCKET_S / HOUR_S)
+    fine = batch.values[:, batch.names.index(TEN_MINUTES)]
+    return np.where(np.isnan(fine), 1.0, BUCKET_S / HOUR_S)
 
 
 def _signs(batch: FeatureBatch, scored: Scored, settings: Settings) -> dict[str, npt.NDArray[np.bool_]]:

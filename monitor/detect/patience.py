@@ -31,7 +31,7 @@ _KEY: Final = 1 << 36  # epoch seconds fit below it
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What is carried from moment to moment: by key_no, (start of the bucket, excess) of the last hours, oldest first.
+    """What is carried from moment to moment: by key_no, (start of the bucket, score-hours) of the last hours, oldest first.
 
     Only buckets with an excess are kept, one entry each: a bucket judged again takes its newest value."""
 
@@ -67,12 +67,19 @@ def gathered(scores: Floats, key_no: Ints, at_s: Ints, *, floor: float, step_s: 
 
 
 def added(
-    patience: Patience, scores: Floats, key_no: npt.NDArray[np.integer], *, bucket_s: int, floor: float
+    patience: Patience,
+    scores: Floats,
+    key_no: npt.NDArray[np.integer],
+    *,
+    bucket_s: int,
+    floor: float,
+    hours: Floats,
 ) -> tuple[Gathered, Patience]:
     """The evidence at one live moment, and what to carry on. Judging a bucket again changes nothing.
 
-    A bucket under way counts as a whole one: its score speaks of the trailing hour."""
-    excess = np.maximum(scores - floor, 0.0)
+    `hours`: how long each row stands for: ten minutes, or an hour where only hours are known. A bucket under way counts as a
+    whole one: its score speaks of the trailing hour."""
+    excess = np.maximum(scores - floor, 0.0) * hours
     judged = set(key_no.tolist())
     kept = {
         no: tuple(one for one in old if bucket_s - LONG_S < one[0] and (one[0] < bucket_s or no not in judged))
@@ -82,7 +89,7 @@ def added(
     def over(window_s: int) -> Floats:
         since = bucket_s - window_s
         before = {no: sum(amount for at, amount in old if since < at < bucket_s) for no, old in kept.items()}
-        total: Floats = (excess + np.array([before.get(no, 0.0) for no in key_no.tolist()])) * (BUCKET_S / HOUR_S)
+        total: Floats = excess + np.array([before.get(no, 0.0) for no in key_no.tolist()])
         return total
 
     now = Gathered(over(SHORT_S), over(LONG_S))
