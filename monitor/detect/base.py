@@ -12,7 +12,7 @@ import numpy.typing as npt
 @dataclass(frozen=True, slots=True)
 class Thefts:
     """Feature rows of simulated thefts: `values` (n, n_features); `key_no` (n,) the key each was played on; `is_stolen` (n,)
-    False for keys that were only made to look young, as the honest counterpart of young keys that were stolen."""
+    False for honest twins: owners with something new, and keys only made to look young."""
 
     values: npt.NDArray[np.floating]
     key_no: npt.NDArray[np.int64]

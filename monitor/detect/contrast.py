@@ -29,8 +29,8 @@ FOREST_ROWS: Final = 2_048
 MAX_CLEAN_ROWS: Final = 45_000
 """Rows of the fleet drawn by weight, so that fitting costs the same for any fleet."""
 
-YOUNG_TWINS_WEIGHT: Final = 0.05
-"""Weight of the honest young keys among the thefts, where all thefts weigh one and all of the fleet weighs one."""
+TWINS_WEIGHT: Final = 0.15
+"""Weight of the honest twins among the thefts, where all thefts weigh one and all of the fleet weighs one."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def _one_thread() -> AbstractContextManager[Any]:
 
 def _mass(is_stolen: npt.NDArray[np.bool_]) -> Floats:
     n_stolen = int(is_stolen.sum())
-    twin = YOUNG_TWINS_WEIGHT / max(len(is_stolen) - n_stolen, 1)
+    twin = TWINS_WEIGHT / max(len(is_stolen) - n_stolen, 1)
     mass: Floats = np.where(is_stolen, 1.0 / n_stolen, twin)
     return mass
 

@@ -59,6 +59,7 @@ DOLLARS_PER_DAY: Final = 25.0
 """Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0012)."""
 
 SOME_DOLLARS: Final = 0.5
+SCAN_DOLLARS: Final = 2.0
 SCAN: Final = 10
 PLACES: Final = 2
 CROWD_DOLLARS: Final = 2.0
@@ -79,8 +80,8 @@ def signs(
 ) -> dict[str, Bools]:
     """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing.
 
-    *Joint* dollars are new to the key in model and in place at once. dollars: many of them, for a key with habits. scan: some, and
-    many models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
+    *Joint* dollars are new to the key in model and in place at once. dollars: many of them, for a key with habits. scan: fewer,
+    and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
     whatever the model. Never for a key without a baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
     joint = columns.get("joint_same_1h", nothing)
@@ -88,7 +89,7 @@ def signs(
     is_much = (joint >= DOLLARS_PER_HOUR) | (columns.get("joint_24h", nothing) >= DOLLARS_PER_DAY)
     shown = {
         "dollars": is_much & (columns.get("mean_usd_1h", nothing) >= HABIT_USD),
-        "scan": has_some & (columns.get("new_models_24h", nothing) >= SCAN),
+        "scan": (joint >= SCAN_DOLLARS) & (columns.get("new_models_24h", nothing) >= SCAN),
         "places": has_some & (countries >= PLACES),
         "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),
     }

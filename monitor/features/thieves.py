@@ -33,8 +33,15 @@ KINDS: Final = {
 requests each, then use. trickle: a few dear requests an hour. copy: another key's whole behavior. elsewhere: the host's own
 models from other places. hidden: the host's own models and places, more of them, or at other hours."""
 
-_KINDS: Final = tuple(KINDS)
-_CHANCES: Final = np.cumsum(list(KINDS.values()))[:-1]
+HONEST: Final = {"bakeoff": 0.4, "trial": 0.3, "trip": 0.3}
+"""What owners do that looks new as well. bakeoff: many models tried in minutes, from where they always are. trial: one or two
+new models. trip: the usual models and app from another country."""
+
+_KINDS: Final = {False: tuple(KINDS), True: tuple(HONEST)}
+_CHANCES: Final = {False: np.cumsum(list(KINDS.values()))[:-1], True: np.cumsum(list(HONEST.values()))[:-1]}
+_OWN_MODELS: Final = frozenset({"elsewhere", "hidden", "trip"})
+_OWN_PLACE: Final = frozenset({"hidden", "bakeoff", "trial"})
+_OWN_APP: Final = frozenset({"hidden", *HONEST})
 
 UNSEEN_SHARE: Final = 0.12
 """How often a thief's value is one that nobody in the fleet has ever used."""
@@ -101,13 +108,16 @@ def market_of(state: FleetState, *, n_values: int, no_app: int) -> Market:
     )
 
 
-def draw(market: Market, host: int, rng: np.random.Generator, *, usd_per_hour: float) -> Thief | None:
+def draw(
+    market: Market, host: int, rng: np.random.Generator, *, usd_per_hour: float, is_honest: bool = False
+) -> Thief | None:
     """A thief for this key index; None where the fleet did too little during the day to learn from.
 
-    `usd_per_hour`: what the host itself spends in a mean hour; some thieves go by it."""
-    if len(market.usd_each) < 2:
+    `usd_per_hour`: what the host itself spends in a mean hour; some thieves go by it. `is_honest`: the owner, with something
+    new; None also for a key that did nothing during the day, whose owner nobody knows."""
+    if len(market.usd_each) < 2 or (is_honest and not len(market.mix(Dimension.COUNTRY, host)[0])):
         return None
-    kind = _KINDS[int(np.searchsorted(_CHANCES, rng.random()))]
+    kind = _KINDS[is_honest][int(np.searchsorted(_CHANCES[is_honest], rng.random()))]
     n_buckets = int(rng.choice(AGES))
     models = _models(market, host, kind, rng)
     values, share, usd, tokens = models
@@ -118,8 +128,8 @@ def draw(market: Market, host: int, rng: np.random.Generator, *, usd_per_hour: f
     if kind == "trickle":
         per_hour = float(np.exp(rng.uniform(np.log(0.7), np.log(20.0))))
     requests = _requests(kind, n_buckets, min(per_hour, 30_000.0), rng)
-    if kind == "scan":
-        values, share, usd, tokens = _scanned(market, models, requests, rng)
+    if kind in ("scan", "bakeoff"):
+        values, share, usd, tokens = _scanned(market, models, requests, rng, is_bakeoff=kind == "bakeoff")
     place = _place(market, host, kind, rng)
     app = _app(market, host, kind, rng)
     provider = _provider(market, values, rng)
@@ -143,7 +153,7 @@ def _models(market: Market, host: int, kind: str, rng: np.random.Generator) -> t
     """Values, shares, dollars and tokens of a request."""
     value, key = market.value[int(Dimension.MODEL)], market.key[int(Dimension.MODEL)]
     own = np.flatnonzero(key == host)
-    if kind in ("elsewhere", "hidden") and len(own):
+    if kind in _OWN_MODELS and len(own):
         at = own
         share = market.requests[int(Dimension.MODEL)][at]
     elif kind == "copy":
@@ -156,7 +166,7 @@ def _models(market: Market, host: int, kind: str, rng: np.random.Generator) -> t
         at = _some(value, n, rng, weight=_dearness(market, kind))
         share = rng.gamma(1.0, size=len(at)) + 0.05
     picked = value[at].copy()
-    if kind not in ("elsewhere", "hidden") and rng.random() < UNSEEN_SHARE:
+    if kind not in _OWN_MODELS and rng.random() < UNSEEN_SHARE:
         picked[int(rng.integers(len(picked)))] = market.n_values + int(Dimension.MODEL)
     return picked, share / share.sum(), market.usd_each[at], market.tokens_each[at]
 
@@ -185,6 +195,8 @@ def _size(kind: str, rng: np.random.Generator) -> float:
 
 def _rate(kind: str, rng: np.random.Generator, *, usd_per_hour: float) -> float:
     """Dollars an hour: absolute, or by what the host spends itself."""
+    if kind in ("trial", "trip"):
+        return max(usd_per_hour, 0.02) * float(np.exp(rng.uniform(np.log(0.1), np.log(2.0))))
     if kind == "hidden":
         return max(usd_per_hour, 0.02) * float(np.exp(rng.uniform(np.log(2.0), np.log(30.0))))
     low, high = {"burst": (1.0, 300.0), "pool": (0.2, 60.0), "scan": (0.5, 60.0), "elsewhere": (0.2, 30.0)}.get(
@@ -209,16 +221,22 @@ def _requests(kind: str, n_buckets: int, per_hour: float, rng: np.random.Generat
 
 
 def _scanned(
-    market: Market, models: tuple[Ints, Floats, Floats, Floats], requests: Ints, rng: np.random.Generator
+    market: Market,
+    models: tuple[Ints, Floats, Floats, Floats],
+    requests: Ints,
+    rng: np.random.Generator,
+    *,
+    is_bakeoff: bool,
 ) -> tuple[Ints, Floats, Floats, Floats]:
     """The models of a scan: many, one to three tiny requests each, in the first buckets; then the few that are used.
 
     Shares are over the whole time, so a scan that just began consists of probes alone. Changes `requests` in place."""
     value = market.value[int(Dimension.MODEL)]
-    probed = _some(value, int(rng.integers(8, 41)), rng, weight=np.ones(len(value)))
+    n_models = int(rng.integers(4, 16) if is_bakeoff else rng.integers(8, 41))
+    probed = _some(value, n_models, rng, weight=np.ones(len(value)))
     n_probes = len(probed) * rng.uniform(1.0, 3.0)
     first = max(1, min(len(requests), int(rng.integers(1, 4))))
-    if len(requests) <= first or rng.random() < 0.35:
+    if len(requests) <= first or is_bakeoff or rng.random() < 0.35:
         requests[:] = 0
         requests[-first:] = np.maximum(1, round(n_probes / first))
         tiny = rng.uniform(0.02, 0.3)
@@ -242,7 +260,7 @@ def _scanned(
 
 def _place(market: Market, host: int, kind: str, rng: np.random.Generator) -> tuple[Ints, Floats]:
     own = market.mix(Dimension.COUNTRY, host)
-    if len(own[0]) and (kind == "hidden" or (kind != "elsewhere" and rng.random() < OWN_PLACE)):
+    if len(own[0]) and (kind in _OWN_PLACE or (kind not in ("elsewhere", "trip") and rng.random() < OWN_PLACE)):
         return own
     if kind == "copy":
         return _of_another(market, Dimension.COUNTRY, rng)
@@ -257,7 +275,7 @@ def _place(market: Market, host: int, kind: str, rng: np.random.Generator) -> tu
 
 def _app(market: Market, host: int, kind: str, rng: np.random.Generator) -> tuple[Ints, Floats]:
     own = market.mix(Dimension.APP, host)
-    if len(own[0]) and (kind == "hidden" or rng.random() < OWN_APP):
+    if len(own[0]) and (kind in _OWN_APP or rng.random() < OWN_APP):
         return own
     if rng.random() < NO_APP:
         return np.array([market.no_app]), np.ones(1)

@@ -23,6 +23,9 @@ from monitor.frames import utc_seconds
 YOUNG_SHARE: Final = 0.15
 """Share of hosts whose history is cut off, as if the key had been created hours ago."""
 
+HONEST_SHARE: Final = 0.2
+"""Share of hosts whose owner does something new instead of a stranger."""
+
 YOUNG_HOURS: Final = (0.5, 40.0)
 
 SCRAP: Final = 0.02
@@ -35,7 +38,7 @@ MOST_TOKENS: Final = 2e8
 @dataclass(frozen=True, slots=True)
 class Transplant:
     """A fork in which strangers use keys. `keys`: its inventory (frames.KEYS). `is_stolen`, `host`, `kind`: by key number of
-    the fork; a key that is not stolen is a host whose history was cut off and to which nothing else happened."""
+    the fork; a key that is not stolen is one whose owner did something new, or whose history was cut off and nothing else."""
 
     state: FleetState
     keys: pd.DataFrame
@@ -63,10 +66,14 @@ def transplant(
     hour = bucket // FINE_PER_HOUR
     market = market_of(state, n_values=n_values, no_app=no_app)
     mean = _mean_usd(state)
-    thieves = [draw(market, int(no) + 1, rng, usd_per_hour=float(mean[no + 1])) for no in hosts.tolist()]
-    if any(thief is None for thief in thieves):
+    is_honest = rng.random(len(hosts)) < HONEST_SHARE
+    thieves = [
+        draw(market, no + 1, rng, usd_per_hour=float(mean[no + 1]), is_honest=honest)
+        for no, honest in zip(hosts.tolist(), is_honest.tolist(), strict=True)
+    ]
+    if all(thief is None for thief in thieves):
         return None
-    is_young = rng.random(len(hosts)) < YOUNG_SHARE
+    is_young = (rng.random(len(hosts)) < YOUNG_SHARE) & ~is_honest
     twins = np.flatnonzero(is_young)
     copied, listed = forks.fork(state, keys, np.concatenate([hosts, hosts[twins]]), hour=hour)
     young = np.concatenate([twins, len(hosts) + np.arange(len(twins))])
@@ -84,8 +91,8 @@ def transplant(
     ]
     is_fine = bool((state.keys["fine_quality"][bucket % FINE] > 0).any())
     _put(copied, _Rows(*(np.concatenate(column) for column in zip(*rows, strict=True))), is_fine=is_fine)
-    is_stolen = np.arange(len(hosts) + len(twins)) < len(hosts)
-    kinds = (*(thief.kind for thief in thieves if thief is not None), *("",) * len(twins))
+    is_stolen = np.append(~is_honest, np.zeros(len(twins), dtype=np.bool_))
+    kinds = (*("" if thief is None else thief.kind for thief in thieves), *("",) * len(twins))
     return Transplant(copied, listed, np.concatenate([hosts, hosts[twins]]), is_stolen, kinds)
 
 
