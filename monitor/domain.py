@@ -173,7 +173,8 @@ class DataQuality:
 class Cause:
     """One ranked cause of a finding, in dollars over the finding's window.
 
-    `dimension` None: spend, requests or tokens as a whole. `value` is text from outside: escape it per sink."""
+    `dimension` None: spend, price or rhythm as a whole. `value` is text from outside: escape it per sink. `credit`: share of
+    the detector's score that it explains, 0 where no detector was asked."""
 
     dimension: Dimension | None
     value: str
@@ -182,6 +183,7 @@ class Cause:
     is_first_seen: bool
     usual_nusd: int
     sentence: str
+    credit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

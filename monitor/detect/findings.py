@@ -18,7 +18,9 @@ import pandas as pd
 from monitor.config import Settings
 from monitor.detect import evidence, levels, limits
 from monitor.detect.artifact import Trained
+from monitor.detect.accounts import credited
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
+from monitor.detect.habits import Habits
 from monitor.detect.patience import Patience, added
 from monitor.domain import BUCKET_S, NUSD, DataQuality, Finding, Rung, Severity
 from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
@@ -113,8 +115,12 @@ def find(
     is_told |= scored.has_stake & ((gathered.short >= levels_.hour) | (gathered.long >= levels_.shift) | proof)
     can_disable |= scored.has_stake & proof
     told = np.flatnonzero(is_told).tolist()
+    hours = batch.spend["history_hours"].to_numpy()
+    cohort_no = cohorts(hours[told], grace_hours=_grace_hours(settings))
+    credits = credited(batch, told, trained, cohort_no=cohort_no)
     found = [
-        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row])) for row in told
+        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit)
+        for row, credit in zip(told, credits, strict=True)
     ]
     return (*found, *by_rule), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s, patience=patience)
 
@@ -185,8 +191,10 @@ class _Maker:
         self._spend = {name: batch.spend[name].to_numpy() for name in SPEND if name != "onset_at"}
         self._onset_s = epoch_s(batch.spend["onset_at"])
 
-    def statistical(self, row: int, scored: Scored, *, name: str, can_disable: bool) -> Finding:
-        """The finding of a hot row."""
+    def statistical(
+        self, row: int, scored: Scored, *, name: str, can_disable: bool, credit: Mapping[str, float]
+    ) -> Finding:
+        """The finding of a hot row; `credit`: share of its score by group of habits."""
         finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
         severity = levels.severity(
             int(scored.at_stake_nusd[row]),
@@ -195,6 +203,8 @@ class _Maker:
             is_disable=can_disable,
         )
         used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
+        values = dict(zip(self._batch.names, self._batch.values[row].tolist(), strict=True))
+        kept = Habits.of({column: each[row] for column, each in self._spend.items()}, values)
         return replace(
             finding,
             detector=name,
@@ -202,7 +212,7 @@ class _Maker:
             score=float(scored.score[row]),
             p_value=float(scored.p_value[row]),
             severity=severity,
-            causes=evidence.causes(used, finding.spend, catalog=self._catalog),
+            causes=evidence.causes(used, finding.spend, catalog=self._catalog, kept=kept, credit=credit),
         )
 
     def rule(self, breach: limits.Breach) -> Finding:

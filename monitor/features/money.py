@@ -15,7 +15,15 @@ from monitor.features.newness import Newness, same_bucket_joint
 from monitor.features.params import FINE_PER_HOUR
 from monitor.features.scene import Scene
 from monitor.features.slots import NEVER
-from monitor.features.volume import MIN_NOVEL_NUSD, Expected, excess_line, spend, typical_hour
+from monitor.features.volume import (
+    MIN_NOVEL_NUSD,
+    Expected,
+    excess_line,
+    regularity,
+    spend,
+    typical_hour,
+    usual_ratio,
+)
 from monitor.frames import EVIDENCE, SPEND, utc_seconds
 
 
@@ -32,6 +40,11 @@ def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
         "unexplained_nusd": np.maximum(scene.counter_1h - usage, 0.0),
         "onset_at": onset(scene, new, excess_line(usual)),
         "history_hours": scene.history,
+        "n_requests": scene.by_key(scene.requests["1h"], Dimension.MODEL),
+        "usual_requests": usual.of["requests", "1h"].median,
+        "usual_request_nusd": usual_ratio(scene, "price"),
+        "usual_request_tokens": usual_ratio(scene, "size"),
+        "regularity": regularity(usual),
     }
     return _frame(columns, SPEND)
 
