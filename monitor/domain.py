@@ -23,6 +23,10 @@ BUCKET_S = 600
 HOUR_S = 3600
 
 
+PROBE = "probe"
+"""`Finding.detector` of somebody who tries what a key can do, for cents: recorded in shadow, told with what comes next."""
+
+
 class Clock(Protocol):
     """Time, as the edges see it. `now` may be set back; `monotonic` never is."""
 
@@ -82,6 +86,7 @@ class Reason(enum.StrEnum):
     OBSERVE_MODE = "observe_mode"
     DRY_RUN = "dry_run"
     SHADOW_DETECTOR = "shadow_detector"
+    PROBED = "probed"
     PROTECTED_KEY = "protected_key"
     KILL_SWITCH = "kill_switch"
     FUSE_HOUR = "fuse_hour"

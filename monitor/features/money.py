@@ -13,6 +13,7 @@ from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.features.columns import Bools, Floats, Ints, total_by
 from monitor.features.newness import Newness, same_bucket_joint
 from monitor.features.params import FINE_PER_HOUR
+from monitor.features.probes import probed
 from monitor.features.scene import Scene
 from monitor.features.slots import NEVER
 from monitor.features.volume import (
@@ -30,6 +31,7 @@ from monitor.frames import EVIDENCE, SPEND, utc_seconds
 def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
     """frames.SPEND, one row an active key, in order."""
     usage = scene.by_key(scene.cost["1h"], Dimension.MODEL)
+    is_probed, probed_s = probed(scene)
     columns = {
         "key_no": scene.index - 1,
         "per_hour_nusd": np.nan_to_num(spend(scene, "1h")),
@@ -44,6 +46,8 @@ def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
         "usual_requests": usual.of["requests", "1h"].median,
         "usual_request_nusd": usual_ratio(scene, "price"),
         "usual_request_tokens": usual_ratio(scene, "size"),
+        "is_probed": is_probed,
+        "probed_s": probed_s,
         "regularity": regularity(usual),
     }
     return _frame(columns, SPEND)
