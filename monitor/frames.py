@@ -93,7 +93,7 @@ SPEND: Final[Mapping[str, str]] = {
     "usual_request_tokens": "float64",  # the key's usual tokens per request; NaN before it was ever used
     "is_probed": "bool",  # somebody tried a dear model, or many, in the last 48 hours
     "probed_s": "int64",  # start of the hour of the newest such try, epoch seconds; 0 for none
-    "regularity": "float64",  # 1 a key that spends the same each such hour .. 0 an erratic one; NaN without a baseline
+    "regularity": "float64",  # 1 a key that spends the same each such hour .. 0 an erratic one; NaN: no level
 }
 """The money of each active key, one row a key of a FeatureBatch, same order."""
 

@@ -206,6 +206,7 @@ class _Maker:
             hours=self._settings.response.people_within.total_seconds() / 3600,
             limit_remaining_nusd=finding.spend.limit_remaining_nusd,
             is_disable=can_disable,
+            regularity=float(self._spend["regularity"][row]),
         )
         return replace(
             finding,

@@ -133,10 +133,10 @@ def usual_ratio(scene: Scene, name: str) -> Floats:
 
 def regularity(usual: Expected) -> Floats:
     """1 / (1 + spread / median) of what the key spends in an hour like this one: near 1 for a steady service, near 0 for a key
-    that works now and then; NaN where nothing is known."""
+    that works now and then. NaN where nothing is known, or nothing is usual: such a key has no level to depart from."""
     season = usual.of["cost", "1h"]
     regular: Floats = np.divide(
-        season.median, season.median + season.spread, out=np.full(len(season.median), np.nan), where=season.spread > 0
+        season.median, season.median + season.spread, out=np.full(len(season.median), np.nan), where=season.median > 0
     )
     return regular
 
