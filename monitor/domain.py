@@ -23,6 +23,10 @@ BUCKET_S = 600
 HOUR_S = 3600
 
 
+PROBE = "probe"
+"""`Finding.detector` of somebody who tries what a key can do, for cents: recorded in shadow, told with what comes next."""
+
+
 class Clock(Protocol):
     """Time, as the edges see it. `now` may be set back; `monotonic` never is."""
 
@@ -82,6 +86,7 @@ class Reason(enum.StrEnum):
     OBSERVE_MODE = "observe_mode"
     DRY_RUN = "dry_run"
     SHADOW_DETECTOR = "shadow_detector"
+    PROBED = "probed"
     PROTECTED_KEY = "protected_key"
     KILL_SWITCH = "kill_switch"
     FUSE_HOUR = "fuse_hour"
@@ -173,7 +178,8 @@ class DataQuality:
 class Cause:
     """One ranked cause of a finding, in dollars over the finding's window.
 
-    `dimension` None: spend, requests or tokens as a whole. `value` is text from outside: escape it per sink."""
+    `dimension` None: spend, price or rhythm as a whole. `value` is text from outside: escape it per sink. `credit`: share of
+    the detector's score that it explains, 0 where no detector was asked."""
 
     dimension: Dimension | None
     value: str
@@ -182,6 +188,7 @@ class Cause:
     is_first_seen: bool
     usual_nusd: int
     sentence: str
+    credit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

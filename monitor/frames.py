@@ -87,6 +87,13 @@ SPEND: Final[Mapping[str, str]] = {
     "unexplained_nusd": "int64",  # counter spend of the trailing hour that no usage row accounts for
     "onset_at": UTC_SECONDS,  # first bucket of the current run of unusual buckets
     "history_hours": "float64",  # hours of known usage history the key's baseline rests on
+    "n_requests": "int64",  # trailing hour
+    "usual_requests": "float64",  # the key's expectation for this hour; NaN without a baseline
+    "usual_request_nusd": "float64",  # the key's usual dollars per request; NaN before it was ever used
+    "usual_request_tokens": "float64",  # the key's usual tokens per request; NaN before it was ever used
+    "is_probed": "bool",  # somebody tried a dear model, or many, in the last 48 hours
+    "probed_s": "int64",  # start of the hour of the newest such try, epoch seconds; 0 for none
+    "regularity": "float64",  # 1 a key that spends the same each such hour .. 0 an erratic one; NaN: no level
 }
 """The money of each active key, one row a key of a FeatureBatch, same order."""
 

@@ -102,6 +102,7 @@ def a_cause(value: str = "vendor/opus", **changes: Any) -> Cause:
         "is_first_seen": True,
         "usual_nusd": 0,
         "sentence": f"$39.00 on {value}, never used by this key",
+        "credit": 0.7,
     }
     return Cause(**(fields | changes))
 
@@ -181,7 +182,8 @@ def a_batch(
     values = np.asarray(columns.pop("values", np.zeros((n, len(names)))), dtype=np.float64)
     evidence = pd.DataFrame(columns.pop("evidence", []), columns=list(frames.EVIDENCE)).astype(dict(frames.EVIDENCE))
     stamp = pd.Timestamp(at).tz_convert("UTC").as_unit("s")
-    fields: dict[str, Any] = dict.fromkeys(frames.SPEND, 0) | {"history_hours": 720.0, "onset_at": stamp}
+    unknown = dict.fromkeys(("usual_requests", "usual_request_nusd", "usual_request_tokens", "regularity"), np.nan)
+    fields: dict[str, Any] = dict.fromkeys(frames.SPEND, 0) | unknown | {"history_hours": 720.0, "onset_at": stamp}
     spend = pd.DataFrame({"key_no": range(n)} | {k: v for k, v in (fields | columns).items() if k != "key_no"})
     return FeatureBatch(at, names, np.arange(n, dtype=np.int32), values, spend.astype(dict(frames.SPEND)), evidence)
 

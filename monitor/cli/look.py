@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitor.config import Settings
-    from monitor.domain import ApiKey, Finding, Incident
+    from monitor.domain import ApiKey, Cause, Finding, Incident
     from monitor.store.base import Store
+
+
+MIN_CREDIT = 0.01
+"""Shares of the score below this are not shown."""
 
 
 @click.command()
@@ -201,8 +205,17 @@ def _print_incident(incident: Incident, names: Mapping[str, str]) -> None:
         f"  money     {usd(incident.spent_nusd)} above habit so far; {usd(incident.per_hour_nusd)}/h now, "
         f"usual {usd(incident.expected_per_hour_nusd)}/h; at risk {usd(incident.at_risk_nusd)}"
     )
-    for cause in incident.causes:
-        click.echo(f"  because   {clean(cause.sentence)}")
+    for line in _because(incident.causes):
+        click.echo(f"  because   {line}")
+
+
+def _because(causes: Sequence[Cause]) -> list[str]:
+    """The causes, each with the share of the detector's score that it explains; the first is the sum of the others."""
+    lines = []
+    for no, cause in enumerate(causes):
+        credit = f"  ({cause.credit:.0%} of the score)" if no and cause.credit >= MIN_CREDIT else ""
+        lines.append(f"{clean(cause.sentence)}{credit}")
+    return lines
 
 
 @click.command()
@@ -257,6 +270,29 @@ def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[st
     }
 
 
+def _episodes(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings of one detector at most six hours apart, oldest episode first: what goes on is found again every minute."""
+    episodes: dict[str, list[list[Finding]]] = {}
+    for finding in findings:
+        own = episodes.setdefault(finding.detector, [])
+        if own and finding.at - own[-1][-1].at <= timedelta(hours=6):
+            own[-1].append(finding)
+        else:
+            own.append([finding])
+    return sorted((each for own in episodes.values() for each in own), key=lambda episode: episode[0].at)
+
+
+def _print_episode(episode: Sequence[Finding]) -> None:
+    """When, by what, and the causes of its strongest finding."""
+    worst = max(episode, key=lambda finding: (finding.severity, -(finding.p_value or 0.0), finding.at))
+    p = "" if worst.p_value is None else f" p={worst.p_value:.2g}"
+    first, last = episode[0], episode[-1]
+    what = "finding" if len(episode) == 1 else f"to {last.at:%m-%d %H:%M}: {len(episode)} findings"
+    click.echo(f"{first.at:%m-%d %H:%M} {what} by {first.detector}: {worst.severity.name.lower()}{p}")
+    for no, line in enumerate(_because(worst.causes)):
+        click.echo(f"{' ' * 12}{'- ' if no else ''}{line}")
+
+
 def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
     state = "disabled" if key.settings.is_disabled else "live"
     click.echo(f"{clean(key.key_name)} ({clean(key.label)}), {state}\n{key.key_hash}")
@@ -266,11 +302,8 @@ def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
     ]
     print_table("\nused", ("what", "value", "requests", "cost"), rows, right=("requests", "cost"))
     findings: Sequence[Finding] = story["findings"]
-    for finding in findings[-20:]:
-        p = "" if finding.p_value is None else f" p={finding.p_value:.2g}"
-        click.echo(f"{finding.at:%m-%d %H:%M} finding by {finding.detector}: {finding.severity.name.lower()}{p}")
-        for cause in finding.causes[:3]:
-            click.echo(f"            {clean(cause.sentence)}")
+    for episode in _episodes(findings)[-20:]:
+        _print_episode(episode)
     for verdict in story["verdicts"][-20:]:
         act = "act" if verdict.is_act else "do not act"
         click.echo(

@@ -12,7 +12,7 @@ from monitor.decide.crowd import Crowd
 from monitor.decide.guardrails import Case, Fuses
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, grouped, leading
 from monitor.decide.policy import Wish
-from monitor.domain import Action, Finding, Incident, Reason, Verb, Verdict, short_id
+from monitor.domain import PROBE, Action, Finding, Incident, Reason, Verb, Verdict, short_id
 
 
 def judged(
@@ -62,19 +62,20 @@ def _false_alarms(incidents: Iterable[Incident]) -> Mapping[str, Incident]:
 
 
 def shadow_verdicts(findings: Iterable[Finding], now: datetime) -> tuple[Verdict, ...]:
-    """What detectors on trial would have asked for. They open no incident; their id is that of the key and cause."""
-    return tuple(
-        Verdict(
-            key_hash=lead.key_hash,
-            incident_id=short_id("SHADOW", name),
-            at=now,
-            rung=lead.rung,
-            is_act=False,
-            reason=Reason.SHADOW_DETECTOR,
-            detail=f"{lead.detector} runs in shadow",
-        )
-        for name, group in grouped(findings).items()
-        for lead in (leading(group),)
+    """What detectors on trial would have asked for, and probes. They open no incident; their id is that of the key and cause."""
+    return tuple(_shadow_verdict(name, leading(group), now) for name, group in grouped(findings).items())
+
+
+def _shadow_verdict(name: str, lead: Finding, now: datetime) -> Verdict:
+    is_probe = lead.detector == PROBE
+    return Verdict(
+        key_hash=lead.key_hash,
+        incident_id=short_id("PROBE" if is_probe else "SHADOW", name),
+        at=now,
+        rung=lead.rung,
+        is_act=False,
+        reason=Reason.PROBED if is_probe else Reason.SHADOW_DETECTOR,
+        detail=lead.causes[0].sentence if is_probe and lead.causes else f"{lead.detector} runs in shadow",
     )
 
 
@@ -90,7 +91,10 @@ def _is_known(verdict: Verdict, latest: Mapping[str, Verdict], settings: Setting
         return False  # each act has a verdict of its own
     if verdict.reason is Reason.ACTION_PENDING and last.is_act:
         return True  # our own act of a moment ago is under way: nothing new
-    if verdict.reason is Reason.SHADOW_DETECTOR and verdict.at - last.at >= settings.incidents.resolve_after:
+    if (
+        verdict.reason in {Reason.SHADOW_DETECTOR, Reason.PROBED}
+        and verdict.at - last.at >= settings.incidents.resolve_after
+    ):
         return False
     return (verdict.rung, verdict.is_act, verdict.reason) == (last.rung, last.is_act, last.reason)
 

@@ -16,11 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Settings
-from monitor.detect import evidence, levels, limits
+from monitor.detect import evidence, levels, limits, watch
+from monitor.detect.accounts import credited
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
+from monitor.detect.habits import Habits
 from monitor.detect.patience import Patience, added
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, DataQuality, Finding, Rung, Severity
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, PROBE, Cause, DataQuality, Finding, Rung, Severity, Spend
 from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
 
 YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
@@ -41,10 +43,11 @@ class Memory:
     """What judging carries from one moment to the next: by key_no, start of the last two hot buckets, epoch seconds.
 
     Two, because several moments fall into one bucket: the newer may be the one under way, which cannot confirm itself.
-    `patience`: the evidence of the last hours."""
+    `patience`: the evidence of the last hours. `probes`: see watch.Told."""
 
     hot_s: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
+    probes: watch.Told = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +112,35 @@ def find(
         return tuple(by_rule), memory
     scored = score(batch, trained, settings)
     bucket_s = int(batch.at.timestamp() - 1) // BUCKET_S * BUCKET_S
+    is_told, can_disable, patience = _judged(batch, scored, memory, trained, settings=settings, bucket_s=bucket_s)
+    told = np.flatnonzero(is_told).tolist()
+    hours = batch.spend["history_hours"].to_numpy()
+    cohort_no = cohorts(hours[told], grace_hours=_grace_hours(settings))
+    credits = credited(batch, told, trained, cohort_no=cohort_no)
+    found = [
+        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit)
+        for row, credit in zip(told, credits, strict=True)
+    ]
+    probed, probes = watch.fresh(batch.spend, memory.probes, bucket_s=bucket_s)
+    found += [make.probe(row, scored) for row in probed if row not in told]
+    hot = _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s)
+    return (*found, *by_rule), Memory(hot, patience, probes)
+
+
+def _judged(
+    batch: FeatureBatch, scored: Scored, memory: Memory, trained: Trained, *, settings: Settings, bucket_s: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Patience]:
+    """Which rows are told of, which support a disable, and the evidence to carry on."""
     levels_ = trained.manifest.levels
     gathered, patience = added(
         memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
     )
     is_told, can_disable = _verdicts(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
-    proof = levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
-    is_told |= scored.has_stake & ((gathered.short >= levels_.hour) | (gathered.long >= levels_.shift) | proof)
-    can_disable |= scored.has_stake & proof
-    told = np.flatnonzero(is_told).tolist()
-    found = [
-        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row])) for row in told
-    ]
-    return (*found, *by_rule), _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s, patience=patience)
+    proof = scored.has_stake & levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
+    is_patient = (gathered.short >= levels_.hour) | (gathered.long >= levels_.shift)
+    is_told |= (scored.has_stake & is_patient) | proof
+    is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=levels_.alpha, settings=settings)
+    return is_told, can_disable | proof, patience
 
 
 def _verdicts(
@@ -164,14 +183,14 @@ def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -
     return np.array([before.get(no, 0) for no in key_no.tolist()], dtype=np.int64)
 
 
-def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int, patience: Patience) -> Memory:
-    """The memory with this bucket's hot keys; what is too old to confirm anything is forgotten."""
+def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int) -> dict[int, tuple[int, int]]:
+    """`Memory.hot_s` with this bucket's hot keys; what is too old to confirm anything is forgotten."""
     kept = {no: pair for no, pair in memory.hot_s.items() if bucket_s - pair[1] <= CONFIRM_WITHIN_S}
     for no in hot.tolist():
         newest = kept.get(no, (0, 0))[1]
         if newest < bucket_s:
             kept[no] = (newest, bucket_s)
-    return Memory(kept, patience)
+    return kept
 
 
 def _grace_hours(settings: Settings) -> float:
@@ -198,16 +217,18 @@ class _Maker:
         self._spend = {name: batch.spend[name].to_numpy() for name in SPEND if name != "onset_at"}
         self._onset_s = epoch_s(batch.spend["onset_at"])
 
-    def statistical(self, row: int, scored: Scored, *, name: str, can_disable: bool) -> Finding:
-        """The finding of a hot row."""
+    def statistical(
+        self, row: int, scored: Scored, *, name: str, can_disable: bool, credit: Mapping[str, float]
+    ) -> Finding:
+        """The finding of a hot row; `credit`: share of its score by group of habits."""
         finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
         severity = levels.severity(
             int(scored.at_stake_nusd[row]),
             hours=self._settings.response.people_within.total_seconds() / 3600,
             limit_remaining_nusd=finding.spend.limit_remaining_nusd,
             is_disable=can_disable,
+            regularity=float(self._spend["regularity"][row]),
         )
-        used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
         return replace(
             finding,
             detector=name,
@@ -215,8 +236,23 @@ class _Maker:
             score=float(scored.score[row]),
             p_value=float(scored.p_value[row]),
             severity=severity,
-            causes=evidence.causes(used, finding.spend, catalog=self._catalog),
+            causes=self._causes(row, finding.spend, credit),
         )
+
+    def probe(self, row: int, scored: Scored) -> Finding:
+        """The finding of a key that was probed and is not told of: recorded, and nothing else."""
+        finding = self._finding(row, Rung.NOTIFY)
+        score, p_value = float(scored.score[row]), float(scored.p_value[row])
+        causes = self._causes(row, finding.spend, {})
+        return replace(finding, detector=PROBE, is_shadow=True, score=score, p_value=p_value, causes=causes)
+
+    def _causes(self, row: int, spend: Spend, credit: Mapping[str, float]) -> tuple[Cause, ...]:
+        used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
+        values = dict(zip(self._batch.names, self._batch.values[row].tolist(), strict=True))
+        money = {column: each[row] for column, each in self._spend.items()}
+        notes = watch.note(int(money["probed_s"]), self._batch.at, cost_nusd=spend.novel_per_hour_nusd)
+        kept = Habits.of(money, values)
+        return evidence.causes(used, spend, catalog=self._catalog, kept=kept, credit=credit, notes=notes)
 
     def rule(self, breach: limits.Breach) -> Finding:
         """The finding of a broken rule: certain, hence without a p-value; its score is its severity."""

@@ -22,6 +22,14 @@ CRITICAL_AT_RISK_NUSD: Final = 50 * NUSD
 WARNING_AT_RISK_NUSD: Final = 5 * NUSD
 """Dollars a key may still lose until people look, from which an alarm is critical or a warning."""
 
+STEADY: Final = 0.6
+ERRATIC: Final = 0.2
+"""Regularity (1 / (1 + spread / median)) of a steady key, and of an erratic one: of a fleet of real rhythms, where there
+is a level at all, one row in four lies above the first and one in four below the second."""
+
+STEADY_AT_RISK_NUSD: Final = NUSD
+"""Dollars a steady key may still lose, from which its departure is a warning."""
+
 JOINT_FLOOR_NUSD: Final = 5 * NUSD
 """Joint dollars an hour that are never enough, however clean the history: a colleague with new tools spends as much."""
 
@@ -142,11 +150,24 @@ def may_disable(p: Floats, is_joint: Bools, history_hours: Floats, *, levels: Le
     return is_joint & (p <= levels.alpha_disable) & (history_hours >= grace_hours)
 
 
-def severity(at_stake_nusd: int, *, hours: float, limit_remaining_nusd: int | None, is_disable: bool) -> Severity:
-    """From the dollars that may be lost in `hours` at this rate, bounded by what the key's limit still allows."""
+def severity(
+    at_stake_nusd: int,
+    *,
+    hours: float,
+    limit_remaining_nusd: int | None,
+    is_disable: bool,
+    regularity: float = float("nan"),
+) -> Severity:
+    """From the dollars that may be lost in `hours` at this rate, bounded by what the key's limit still allows; and from how
+    regular the key is at this hour (`volume.regularity`; NaN: not known).
+
+    A steady key that departs is worth a warning though little is at stake; an erratic one that departs is a notice until
+    dollars say otherwise. Critical is a matter of dollars, or of a disable, alone: one step at most, and never that one."""
     at_risk = at_stake_nusd * hours
     if limit_remaining_nusd is not None:
         at_risk = min(at_risk, max(limit_remaining_nusd, 0))
     if is_disable or at_risk >= CRITICAL_AT_RISK_NUSD:
         return Severity.CRITICAL
-    return Severity.WARNING if at_risk >= WARNING_AT_RISK_NUSD else Severity.NOTICE
+    if at_risk >= WARNING_AT_RISK_NUSD:
+        return Severity.NOTICE if regularity < ERRATIC else Severity.WARNING
+    return Severity.WARNING if regularity >= STEADY and at_risk >= STEADY_AT_RISK_NUSD else Severity.NOTICE

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Detection, HardRule
-from monitor.detect.evidence import dollars
+from monitor.detect.habits import dollars
 from monitor.domain import NUSD, Cause, Dimension, Rung, Severity
 from monitor.frames import Catalog, FeatureBatch
 

@@ -13,15 +13,25 @@ from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.features.columns import Bools, Floats, Ints, total_by
 from monitor.features.newness import Newness, same_bucket_joint
 from monitor.features.params import FINE_PER_HOUR
+from monitor.features.probes import probed
 from monitor.features.scene import Scene
 from monitor.features.slots import NEVER
-from monitor.features.volume import MIN_NOVEL_NUSD, Expected, excess_line, spend, typical_hour
+from monitor.features.volume import (
+    MIN_NOVEL_NUSD,
+    Expected,
+    excess_line,
+    regularity,
+    spend,
+    typical_hour,
+    usual_ratio,
+)
 from monitor.frames import EVIDENCE, SPEND, utc_seconds
 
 
 def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
     """frames.SPEND, one row an active key, in order."""
     usage = scene.by_key(scene.cost["1h"], Dimension.MODEL)
+    is_probed, probed_s = probed(scene)
     columns = {
         "key_no": scene.index - 1,
         "per_hour_nusd": np.nan_to_num(spend(scene, "1h")),
@@ -32,6 +42,13 @@ def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
         "unexplained_nusd": np.maximum(scene.counter_1h - usage, 0.0),
         "onset_at": onset(scene, new, excess_line(usual)),
         "history_hours": scene.history,
+        "n_requests": scene.by_key(scene.requests["1h"], Dimension.MODEL),
+        "usual_requests": usual.of["requests", "1h"].median,
+        "usual_request_nusd": usual_ratio(scene, "price"),
+        "usual_request_tokens": usual_ratio(scene, "size"),
+        "is_probed": is_probed,
+        "probed_s": probed_s,
+        "regularity": regularity(usual),
     }
     return _frame(columns, SPEND)
 

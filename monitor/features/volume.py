@@ -126,6 +126,21 @@ def typical_hour(usual: Expected) -> Floats:
     return np.nan_to_num(usual.of["cost", "1h"].median, nan=0.0)
 
 
+def usual_ratio(scene: Scene, name: str) -> Floats:
+    """The key's usual dollars per request (`price`, nano-dollars) or tokens per request (`size`); NaN where nothing was learned."""
+    return _mean_of(scene, name, prior=np.nan)
+
+
+def regularity(usual: Expected) -> Floats:
+    """1 / (1 + spread / median) of what the key spends in an hour like this one: near 1 for a steady service, near 0 for a key
+    that works now and then. NaN where nothing is known, or nothing is usual: such a key has no level to depart from."""
+    season = usual.of["cost", "1h"]
+    regular: Floats = np.divide(
+        season.median, season.median + season.spread, out=np.full(len(season.median), np.nan), where=season.median > 0
+    )
+    return regular
+
+
 def excess_line(usual: Expected) -> Floats:
     """Nano-dollars an hour above which spend counts as excess, infinity without a baseline."""
     season = usual.of["cost", "1h"]

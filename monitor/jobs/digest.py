@@ -63,6 +63,7 @@ def make(store: Store, settings: Settings, now: datetime) -> Digest:
         coverage=store.usage.coverage(since, until),
         unattributed_nusd=unattributed(store, weeks.current),
         account_total_nusd=counted(store, weeks.current),
+        verdicts=store.ledger.verdicts(weeks.current.since),
         gone_names={key.key_hash: key.key_name for key in everything},
         warnings=arming.warnings(store, settings, now),
     )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from monitor.domain import Action, ApiKey, Dimension, Incident
+from monitor.domain import Action, ApiKey, Dimension, Incident, Reason, Verdict
 from monitor.frames import USAGE, Catalog, check, epoch_s
 from monitor.report.gaps import Gaps, find_gaps
 from monitor.report.weeks import Weeks, Window
@@ -63,7 +63,7 @@ class OwnerWeek:
 class Digest:
     """`owners` partition `keys`; `spent_nusd` is the sum over keys. `account_total_nusd` is what the issuer's counters rose
     by in the current week, None where they do not tell. Incidents and actions are those of the current week. `warnings`: what
-    people must hear of the monitor itself, first."""
+    people must hear of the monitor itself, first. `probes`: verdicts that tell of a probe, the newest of each key."""
 
     weeks: Weeks
     spent_nusd: int
@@ -78,6 +78,7 @@ class Digest:
     gaps: Gaps
     gaps_before: Gaps
     warnings: tuple[str, ...] = ()
+    probes: tuple[Verdict, ...] = ()
 
     @property
     def gap_nusd(self) -> int | None:
@@ -123,6 +124,7 @@ def build(
     account_total_nusd: int | None = None,
     gone_names: Mapping[str, str] = MappingProxyType({}),
     warnings: tuple[str, ...] = (),
+    verdicts: Iterable[Verdict] = (),
 ) -> Digest:
     """The digest of `weeks.current` against `weeks.previous`.
 
@@ -151,7 +153,15 @@ def build(
         gaps=gaps,
         gaps_before=gaps_before,
         warnings=warnings,
+        probes=_probes(verdicts, weeks.current),
     )
+
+
+def _probes(verdicts: Iterable[Verdict], week: Window) -> tuple[Verdict, ...]:
+    """The newest probe of each key in the week, newest first."""
+    told = [each for each in verdicts if each.reason is Reason.PROBED and each.at in week]
+    newest = {each.key_hash: each for each in sorted(told, key=lambda each: each.at)}
+    return tuple(sorted(newest.values(), key=lambda each: (each.at, each.key_hash), reverse=True))
 
 
 def _by_model(usage: pd.DataFrame) -> pd.DataFrame:

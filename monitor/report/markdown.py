@@ -51,6 +51,9 @@ def to_markdown(digest: Digest, *, top: int) -> str:
         *_listing(
             "Actions", [words.action_line(each, words.key_name_of(digest, each.key_hash)) for each in digest.actions]
         ),
+        *_listing(
+            "Probed keys", [words.probe_line(each, words.key_name_of(digest, each.key_hash)) for each in digest.probes]
+        ),
         *_listing(f"Live keys without a limit ({len(digest.without_limit)})", words.names(digest.without_limit)),
         *_listing(f"Live keys without an owner ({len(digest.unowned)})", words.names(digest.unowned)),
         *_listing(f"Live keys unused for two weeks ({len(digest.dormant)})", words.names(digest.dormant)),

@@ -46,6 +46,7 @@ def _sections(digest: Digest, top: int) -> Sections:
             [words.incident_line(each, words.key_name_of(digest, each.key_hash)) for each in digest.incidents],
         ),
         ("Actions", [words.action_line(each, words.key_name_of(digest, each.key_hash)) for each in digest.actions]),
+        ("Probed keys", [words.probe_line(each, words.key_name_of(digest, each.key_hash)) for each in digest.probes]),
         (_counted("Live keys without a limit", digest.without_limit), words.names(digest.without_limit)),
         (_counted("Live keys without an owner", digest.unowned), words.names(digest.unowned)),
         (_counted("Live keys unused for two weeks", digest.dormant), words.names(digest.dormant)),

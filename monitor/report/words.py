@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain import Action, ActionState, ApiKey, Incident, Severity, Verb
+from monitor.domain import Action, ActionState, ApiKey, Incident, Severity, Verb, Verdict
 from monitor.report.digest import Digest, KeyWeek
-from monitor.wording import change, count, dollars, moment, money, name, to_the_cent
+from monitor.wording import change, count, dollars, moment, money, name, one_line, shorten, to_the_cent
 
 NOBODY: Final = "(no owner named)"
 ATTENTION: Final = "Attention"
@@ -101,6 +101,11 @@ def action_line(action: Action, called: str) -> str:
         ActionState.INTENDED: f"is to be {_VERBS[action.verb]}",
     }[action.state]
     return f"{called} {outcome}, {moment(action.finished_at or action.intended_at)}, by {name(action.requested_by)}"
+
+
+def probe_line(probe: Verdict, called: str) -> str:
+    """Somebody tried what a key can do; alone it was no alert."""
+    return f"{called}: {moment(probe.at)}, {shorten(one_line(probe.detail), 300)}"
 
 
 def limit(key: ApiKey | None) -> str:

@@ -165,3 +165,24 @@ def test_status_works_while_another_process_holds_the_store_for_writing(run, sto
         writer.communicate("")
     assert [result.exit_code for result in results] == [0, 0, 0]
     assert "7 since start" in results[0].stdout
+
+
+def test_what_goes_on_is_one_episode_in_explain_with_the_causes_of_its_strongest_finding():
+    from datetime import timedelta
+
+    from build import NOW, a_cause, a_finding
+
+    from monitor.cli.look import _because, _episodes
+
+    minutes = [0, 1, 2, 600]
+    found = [a_finding(at=NOW + timedelta(minutes=minute)) for minute in minutes]
+    by_rule = a_finding(at=NOW + timedelta(minutes=1), detector="rules", p_value=None)
+    assert [len(episode) for episode in _episodes([*found, by_rule])] == [3, 1, 1]
+
+    lead = a_cause(dimension=None, sentence="92% of $41.00/h is acme/opus-9", credit=0.6)
+    parts = [a_cause(sentence="on acme/opus-9", credit=0.6), a_cause(sentence="by its volume", credit=0.0)]
+    assert _because([lead, *parts]) == [
+        "92% of $41.00/h is acme/opus-9",
+        "on acme/opus-9  (60% of the score)",
+        "by its volume",
+    ]

@@ -303,3 +303,19 @@ def test_an_empty_moment_is_an_empty_batch(state: FleetState) -> None:
     assert batch.values.shape == (0, len(FEATURES))
     frames.check(batch.spend, frames.SPEND)
     frames.check(batch.evidence, frames.EVIDENCE)
+
+
+def test_a_key_that_spends_the_same_each_hour_is_regular_and_one_that_never_spends_has_no_level(
+    state: FleetState,
+) -> None:
+    usage = build.usage(*one_use(NOW - 20 * MINUTE, 0, USUAL, n=20, cost=NUSD // 5))
+
+    steady = seen(state, usage).spend
+    asleep = seen(state, theft(key_no=2_000), n_keys=2_001).spend
+
+    assert 0.6 < steady["regularity"].iloc[0] <= 1.0
+    assert np.isnan(asleep["regularity"].iloc[-1])
+    assert steady["usual_requests"].iloc[0] == pytest.approx(22, rel=0.1)
+    assert steady["usual_request_nusd"].iloc[0] == pytest.approx(NUSD / 100, rel=0.01)
+    assert steady["usual_request_tokens"].iloc[0] == pytest.approx(100, rel=0.01)
+    assert steady["n_requests"].iloc[0] == 20
