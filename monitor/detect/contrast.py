@@ -26,7 +26,7 @@ N_TREES: Final = 100
 FOREST_ROWS: Final = 2_048
 """The forest is smaller here than where it stands alone: it only adds a column."""
 
-MAX_CLEAN_ROWS: Final = 45_000
+MAX_CLEAN_ROWS: Final = 30_000
 """Rows of the fleet drawn by weight, so that fitting costs the same for any fleet."""
 
 TWINS_WEIGHT: Final = 0.15
@@ -82,9 +82,10 @@ class Contrast:
         self.forest_.fit(rows, weights, seed=seed)
         rng = np.random.default_rng(seed)
         drawn = rows[weighted_draw(weights, min(MAX_CLEAN_ROWS, len(rows)), rng)]
-        values = self._with_forest(np.concatenate([drawn, thefts.values]))
-        is_stolen = np.concatenate([np.zeros(len(drawn), dtype=np.bool_), thefts.is_stolen])
-        mass = np.concatenate([np.full(len(drawn), 1.0 / len(drawn)), _mass(thefts.is_stolen)])
+        stolen, twins = thefts.values[thefts.is_stolen], thefts.values[~thefts.is_stolen]
+        repeated = _as_many(stolen, len(drawn)), _as_many(twins, round(TWINS_WEIGHT * len(drawn)))
+        values = self._with_forest(np.concatenate([drawn, *repeated]))
+        is_stolen = np.repeat([False, True, False], [len(drawn), len(repeated[0]), len(repeated[1])])
         usable = _varying(values)
         self.columns_ = usable[usable < len(self._feature_names)]
         boosted = HistGradientBoostingClassifier(
@@ -98,7 +99,7 @@ class Contrast:
             random_state=int(rng.integers(2**31)),
         )
         with _one_thread():
-            self.boosted_ = boosted.fit(self._chosen(values), is_stolen, sample_weight=mass / mass.mean())
+            self.boosted_ = boosted.fit(self._chosen(values), is_stolen)
 
     def score(self, rows: npt.NDArray[np.floating]) -> Floats:
         """Log-odds (n,), **higher is more anomalous**. Raises ValueError before `fit`."""
@@ -132,11 +133,10 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limited
 
 
-def _mass(is_stolen: npt.NDArray[np.bool_]) -> Floats:
-    n_stolen = int(is_stolen.sum())
-    twin = TWINS_WEIGHT / max(len(is_stolen) - n_stolen, 1)
-    mass: Floats = np.where(is_stolen, 1.0 / n_stolen, twin)
-    return mass
+def _as_many(rows: npt.NDArray[np.floating], n: int) -> npt.NDArray[np.floating]:
+    """The rows, repeated as often as brings them nearest to `n`: as good as weights, for which binning takes twenty times as
+    long."""
+    return np.tile(rows, (max(1, round(n / len(rows))), 1)) if len(rows) else rows
 
 
 def _varying(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

@@ -135,29 +135,24 @@ def _judged(
     gathered, patience = added(
         memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
     )
-    is_told, can_disable = _verdicts(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
+    is_told = _is_sudden(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
     proof = scored.has_stake & levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
     is_patient = (gathered.short >= levels_.hour) | (gathered.long >= levels_.shift)
     is_told |= (scored.has_stake & is_patient) | proof
     is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=levels_.alpha, settings=settings)
-    return is_told, can_disable | proof, patience
+    return is_told, proof, patience
 
 
-def _verdicts(
+def _is_sudden(
     batch: FeatureBatch, scored: Scored, memory: Memory, *, levels_: levels.Levels, settings: Settings, bucket_s: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which rows are told of, and which support a disable."""
-    spend = batch.spend
-    floor_nusd = settings.response.min_usd_per_hour * NUSD
-    is_joint = levels.is_joint(spend["joint_per_hour_nusd"].to_numpy(), levels=levels_, floor_nusd=floor_nusd)
-    hours = spend["history_hours"].to_numpy()
-    can_disable = levels.may_disable(
-        scored.p_value, is_joint, hours, levels=levels_, grace_hours=_grace_hours(settings)
-    )
+) -> npt.NDArray[np.bool_]:
+    """Which rows are told of at once: a hot bucket that is very hot or the second within the hour, or joint dollars beyond
+    all that clean keys showed."""
+    joint = batch.spend["joint_per_hour_nusd"].to_numpy()
+    is_joint = levels.is_joint(joint, levels=levels_, floor_nusd=settings.response.min_usd_per_hour * NUSD)
     last = _last_hot(memory, batch.key_no, bucket_s=bucket_s)
     now = np.full(len(last), bucket_s, dtype=np.int64)
-    confirmed = is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)
-    return (scored.is_hot & confirmed) | is_joint, can_disable
+    return (scored.is_hot & is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)) | is_joint
 
 
 def _hours(batch: FeatureBatch) -> npt.NDArray[np.float64]:

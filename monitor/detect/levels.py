@@ -50,11 +50,10 @@ Floats = npt.NDArray[np.float64]
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Levels of an alarm: `alpha` of the p-value; `hour`, `shift` of the score-hours gathered in one hour and in six, above the
-    score `floor` (detect/patience.py). Levels of a disable: `alpha_disable` with `joint_nusd_per_hour`; and the score-hours of
-    one hour asked for together with each of the signs of `signs`, by their names."""
+    score `floor` (detect/patience.py); `joint_nusd_per_hour` of joint dollars. `disable`: the score-hours of one hour asked for
+    together with each of the signs of `signs`, by their names, to take a key out of service."""
 
     alpha: float
-    alpha_disable: float
     joint_nusd_per_hour: float
     floor: float = NEVER
     hour: float = NEVER
@@ -143,11 +142,6 @@ def at_stake(
 def is_joint(joint_nusd: Ints, *, levels: Levels, floor_nusd: float) -> Bools:
     """Whether joint novel dollars lie beyond what clean history showed (and beyond the operator's floor)."""
     return joint_nusd >= max(levels.joint_nusd_per_hour, floor_nusd)
-
-
-def may_disable(p: Floats, is_joint: Bools, history_hours: Floats, *, levels: Levels, grace_hours: float) -> Bools:
-    """Whether the evidence alone supports disabling: never for a key without a baseline of its own (history < grace)."""
-    return is_joint & (p <= levels.alpha_disable) & (history_hours >= grace_hours)
 
 
 def severity(

@@ -253,7 +253,6 @@ def _budgeted(
     )
     levels = Levels(
         alpha=bought.alpha,
-        alpha_disable=bought.alpha,
         joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
         floor=floor,
         hour=bought.hour,

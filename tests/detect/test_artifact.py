@@ -43,7 +43,7 @@ def a_trained_detector() -> Trained:
         n_rows_left_out=0,
         max_false_alerts_per_week=5.0,
         clean_incidents_per_week=4.0,
-        levels=Levels(alpha=1e-4, alpha_disable=1e-5, joint_nusd_per_hour=2e9),
+        levels=Levels(alpha=1e-4, joint_nusd_per_hour=2e9),
     )
     return Trained(forest, calibration, manifest)
 
