@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 T      ?=
+BENCH  ?= ../shared/bench/dev
+ALSO   ?=
 
-.PHONY: help setup demo test test-slow check lint types contracts fmt golden train lock bench clean
+.PHONY: help setup demo test test-slow check lint types contracts fmt golden train lock bench bench-detect clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +19,10 @@ $(VENV)/.runtime: requirements/runtime.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench.lock
 	@touch $@
 
 setup: $(VENV)/.dev  ## make .venv with everything from the lock
@@ -55,6 +61,9 @@ train: $(VENV)/.runtime  ## make the shipped detector in models/ anew from the d
 bench: $(VENV)/.dev  ## performance: cost of a poll cycle by fleet size and by length of history
 	$(BIN)/python bench/poll_cycle.py
 	$(BIN)/python bench/backfill.py
+
+bench-detect: $(VENV)/.bench  ## detection: ours, parts of it, and six references on a recording with labels (BENCH=dir, ALSO="dir ...")
+	OMP_NUM_THREADS=1 $(BIN)/python bench/compare_detectors.py $(BENCH) $(if $(ALSO),--also $(ALSO))
 
 lock:  ## resolve the pinned versions anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet pyproject.toml --group build -o requirements/runtime.lock
