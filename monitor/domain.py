@@ -60,6 +60,24 @@ class Quality(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Twin(enum.IntEnum):
+    """Ordinary events that look like theft of a key, and what tells them apart (features/twins.py)."""
+
+    FAILOVER = 1  # other keys went to the same provider with the same model
+    PRICE = 2  # the model costs more on most keys
+    COMMON = 3  # the new value is new on many keys
+    MIGRATION = 4  # a new model takes the place of an old one
+    REGION = 5  # only the country is new
+    EXPERIMENT = 6  # new models for little money
+    CATCH_UP = 7  # more after a pause, the day as usual
+    BATCH = 8  # more of the same, for some hours
+    GROWTH = 9  # more of the same, for longer
+
+
+TWIN = "twin"
+"""`Cause.value` of the note that a finding looks like a benign twin."""
+
+
 class Severity(enum.IntEnum):
     """How much a person should care; follows from dollars at risk and confidence."""
 

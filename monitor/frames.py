@@ -7,7 +7,7 @@ Frames are long, their index means nothing, and text is interned: `key_no` and `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -110,12 +110,22 @@ EVIDENCE: Final[Mapping[str, str]] = {
 """What the active keys spent the trailing hour on, by dimension and value."""
 
 
+TWINS: Final[Mapping[str, str]] = {
+    "key_no": "int32",
+    "kind": "int8",  # monitor.domain.Twin
+    "explained_nusd": "int64",  # trailing-hour dollars that the twin accounts for
+    "value_no": "int32",  # the value it is about (new provider, model, country; the dearer model); -1: none
+    "n_others": "int32",  # other keys with the same, where it is a matter of several keys
+}
+"""Active keys that look like a benign twin: the broken habits are exactly those of that twin. One row a key, not for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
     """Features of the keys active around one moment.
 
     `key_no` int32[n], ascending; `values` float64[n, len(names)], NaN where a feature is unknown for a key (grace period,
-    missing data); `spend` frame SPEND, row i belongs to key_no[i]; `evidence` frame EVIDENCE, any order."""
+    missing data); `spend` frame SPEND, row i belongs to key_no[i]; `evidence` frame EVIDENCE, and `twins` frame TWINS, any order."""
 
     at: datetime
     names: tuple[str, ...]
@@ -123,6 +133,7 @@ class FeatureBatch:
     values: npt.NDArray[np.float64]
     spend: pd.DataFrame
     evidence: pd.DataFrame
+    twins: pd.DataFrame = field(default_factory=lambda: empty(TWINS))
 
 
 def empty(schema: Mapping[str, str]) -> pd.DataFrame:

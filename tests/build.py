@@ -177,15 +177,18 @@ def a_batch(
 ) -> FeatureBatch:
     """Features of keys 0 .. n-1, all zero, that cost nothing and have a month of history.
 
-    `values=`: the feature rows; `evidence=`: rows of frames.EVIDENCE as dicts, see `an_evidence`; any other column of
-    frames.SPEND as one value for all keys, or a list."""
+    `values=`: the feature rows; `evidence=`, `twins=`: rows of frames.EVIDENCE (see `an_evidence`) and of frames.TWINS as
+    dicts; any other column of frames.SPEND as one value for all keys, or a list."""
     values = np.asarray(columns.pop("values", np.zeros((n, len(names)))), dtype=np.float64)
     evidence = pd.DataFrame(columns.pop("evidence", []), columns=list(frames.EVIDENCE)).astype(dict(frames.EVIDENCE))
+    twins = pd.DataFrame(columns.pop("twins", []), columns=list(frames.TWINS)).astype(dict(frames.TWINS))
     stamp = pd.Timestamp(at).tz_convert("UTC").as_unit("s")
     unknown = dict.fromkeys(("usual_requests", "usual_request_nusd", "usual_request_tokens", "regularity"), np.nan)
     fields: dict[str, Any] = dict.fromkeys(frames.SPEND, 0) | unknown | {"history_hours": 720.0, "onset_at": stamp}
     spend = pd.DataFrame({"key_no": range(n)} | {k: v for k, v in (fields | columns).items() if k != "key_no"})
-    return FeatureBatch(at, names, np.arange(n, dtype=np.int32), values, spend.astype(dict(frames.SPEND)), evidence)
+    return FeatureBatch(
+        at, names, np.arange(n, dtype=np.int32), values, spend.astype(dict(frames.SPEND)), evidence, twins
+    )
 
 
 def an_evidence(key_no: int, dimension: Dimension, value_no: int, usd: float, **changes: Any) -> dict[str, Any]:

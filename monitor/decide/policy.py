@@ -11,7 +11,7 @@ from datetime import datetime
 from monitor.config import Settings
 from monitor.decide import money
 from monitor.decide.incidents import Change
-from monitor.domain import NUSD, ApiKey, Finding, Incident, Reason, Rung
+from monitor.domain import NUSD, TWIN, ApiKey, Finding, Incident, Reason, Rung
 
 YOUNG_NOTE = "young"
 """Word in `DataQuality.notes` by which the features say that a key has too little history of its own."""
@@ -57,13 +57,19 @@ def is_young(finding: Finding, key: ApiKey | None, settings: Settings, now: date
     return is_new or any(YOUNG_NOTE in note.lower() for note in finding.quality.notes)
 
 
+def _twin_of(finding: Finding) -> str:
+    """What ordinary event it looks like, where it looks like one: then no evidence of use alone takes the key away."""
+    notes = (cause.sentence for cause in finding.causes if cause.dimension is None and cause.value == TWIN)
+    return next(notes, "")
+
+
 def _rule_of(finding: Finding) -> str:
     return finding.causes[0].sentence if finding.causes else finding.detector
 
 
 def _wish(incident: Incident, finding: Finding, key: ApiKey | None, *, settings: Settings, now: datetime) -> Wish:
     if finding.rung < Rung.DISABLE:
-        return Wish(incident, finding, finding.rung, Reason.BELOW_THRESHOLD, "")
+        return Wish(incident, finding, finding.rung, Reason.BELOW_THRESHOLD, _twin_of(finding))
     if finding.p_value is None:
         # The operator wrote "crossing this rule is enough": no floor, no age.
         return Wish(incident, finding, Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding))

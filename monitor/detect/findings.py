@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Settings
-from monitor.detect import evidence, levels, limits, watch
+from monitor.detect import evidence, levels, limits, twins, watch
 from monitor.detect.accounts import credited
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
@@ -217,22 +217,25 @@ class _Maker:
     ) -> Finding:
         """The finding of a hot row; `credit`: share of its score by group of habits."""
         finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
+        at_stake_nusd = int(scored.at_stake_nusd[row])
+        likeness = twins.of_key(self._batch.twins, int(self._batch.key_no[row]), catalog=self._catalog)
         severity = levels.severity(
-            int(scored.at_stake_nusd[row]),
+            at_stake_nusd,
             hours=self._settings.response.people_within.total_seconds() / 3600,
             limit_remaining_nusd=finding.spend.limit_remaining_nusd,
             is_disable=can_disable,
             regularity=float(self._spend["regularity"][row]),
         )
-        return replace(
+        found = replace(
             finding,
             detector=name,
             is_shadow=self._settings.detection.shadow,
             score=float(scored.score[row]),
             p_value=float(scored.p_value[row]),
             severity=severity,
-            causes=self._causes(row, finding.spend, credit),
+            causes=self._causes(row, finding.spend, credit, twins.note(likeness, unusual_nusd=at_stake_nusd)),
         )
+        return twins.softened(found, likeness, unusual_nusd=at_stake_nusd)
 
     def probe(self, row: int, scored: Scored) -> Finding:
         """The finding of a key that was probed and is not told of: recorded, and nothing else."""
@@ -241,11 +244,13 @@ class _Maker:
         causes = self._causes(row, finding.spend, {})
         return replace(finding, detector=PROBE, is_shadow=True, score=score, p_value=p_value, causes=causes)
 
-    def _causes(self, row: int, spend: Spend, credit: Mapping[str, float]) -> tuple[Cause, ...]:
+    def _causes(
+        self, row: int, spend: Spend, credit: Mapping[str, float], twin: tuple[Cause, ...] = ()
+    ) -> tuple[Cause, ...]:
         used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
         values = dict(zip(self._batch.names, self._batch.values[row].tolist(), strict=True))
         money = {column: each[row] for column, each in self._spend.items()}
-        notes = watch.note(int(money["probed_s"]), self._batch.at, cost_nusd=spend.novel_per_hour_nusd)
+        notes = twin + watch.note(int(money["probed_s"]), self._batch.at, cost_nusd=spend.novel_per_hour_nusd)
         kept = Habits.of(money, values)
         return evidence.causes(used, spend, catalog=self._catalog, kept=kept, credit=credit, notes=notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -14,12 +14,14 @@ from monitor.features import mix, newness, profile, rhythm, volume
 from monitor.features.checkpoint import from_bytes, to_bytes
 from monitor.features.columns import Floats
 from monitor.features.money import evidence_frame, spend_frame
+from monitor.features.moves import Moves, moves_of
 from monitor.features.params import HabitParams
 from monitor.features.registry import FEATURES, Feature
 from monitor.features.replay import everything_known, rebuild, replay
 from monitor.features.scene import Scene, scenes
 from monitor.features.state import FleetState, Taken
-from monitor.frames import FeatureBatch
+from monitor.features.twins import twins_frame
+from monitor.frames import FeatureBatch, epoch_s
 
 NAMES: Final = tuple(FEATURES)
 
@@ -46,8 +48,8 @@ def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collecti
     these key_no. Windows end with the ten-minute bucket under way at `at`; what lies after `at` does not matter. NaN is
     unknown, never zero. Raises ValueError if `at` is outside the hours the state holds (`advance` it first)."""
     wanted = None if only is None else np.array(sorted(only), dtype=np.int64)
-    parts = [_part(scene) for scene in scenes(state, keys, at, only=wanted)]
-    key_no, values, spend, evidence = zip(*parts, strict=True)
+    parts = _parts(state, scenes(state, keys, at, only=wanted))
+    key_no, values, spend, evidence, twins = zip(*parts, strict=True)
     return FeatureBatch(
         at=at,
         names=NAMES,
@@ -55,11 +57,23 @@ def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collecti
         values=np.concatenate(values),
         spend=pd.concat(spend, ignore_index=True),
         evidence=pd.concat(evidence, ignore_index=True),
+        twins=pd.concat(twins, ignore_index=True),
     )
 
 
-def _part(scene: Scene) -> tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd.DataFrame]:
-    """key_no, values, SPEND and EVIDENCE of one scene."""
+_Part = tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def _parts(state: FleetState, moments: Iterable[Scene]) -> Iterator[_Part]:
+    """What the fleet does at once is looked at once, whatever the number of scenes."""
+    moves: Moves | None = None
+    for scene in moments:
+        moves = moves or moves_of(state, scene.bucket)
+        yield _part(scene, moves)
+
+
+def _part(scene: Scene, moves: Moves) -> _Part:
+    """key_no, values, SPEND, EVIDENCE and TWINS of one scene."""
     new = newness.newness_of(scene)
     usual = volume.expected(scene)
     columns = {
@@ -70,4 +84,6 @@ def _part(scene: Scene) -> tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd
         **profile.features(scene, usual),
     }
     values = np.column_stack([columns[name] for name in NAMES]).astype(np.float64, copy=False)
-    return (scene.index - 1).astype(np.int32), values, spend_frame(scene, new, usual), evidence_frame(scene)
+    spend = spend_frame(scene, new, usual, moves)
+    twins = twins_frame(scene, usual, moves, epoch_s(spend["onset_at"]))
+    return (scene.index - 1).astype(np.int32), values, spend, evidence_frame(scene), twins

@@ -11,6 +11,7 @@ import pandas as pd
 
 from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.features.columns import Bools, Floats, Ints, total_by
+from monitor.features.moves import Moves
 from monitor.features.newness import Newness, same_bucket_joint
 from monitor.features.params import FINE_PER_HOUR
 from monitor.features.probes import probed
@@ -28,10 +29,10 @@ from monitor.features.volume import (
 from monitor.frames import EVIDENCE, SPEND, utc_seconds
 
 
-def spend_frame(scene: Scene, new: Newness, usual: Expected) -> pd.DataFrame:
+def spend_frame(scene: Scene, new: Newness, usual: Expected, moves: Moves) -> pd.DataFrame:
     """frames.SPEND, one row an active key, in order."""
     usage = scene.by_key(scene.cost["1h"], Dimension.MODEL)
-    is_probed, probed_s = probed(scene)
+    is_probed, probed_s = probed(scene, moves)
     columns = {
         "key_no": scene.index - 1,
         "per_hour_nusd": np.nan_to_num(spend(scene, "1h")),

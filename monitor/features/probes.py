@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import HOUR_S, NUSD, Dimension
-from monitor.features.columns import Bools, Floats, Ints, total_by
+from monitor.features.columns import Bools, Floats, Ints
+from monitor.features.moves import Moves, cells
 from monitor.features.scene import Scene
 from monitor.features.slots import NEVER
-from monitor.features.state import FleetState
 
 WATCH_H: Final = 48
 """Hours for which a key counts as probed."""
@@ -53,12 +53,12 @@ class _Tries:
         return _Tries(self.key_at[mask], self.value[mask], self.hour[mask], self.price[mask])
 
 
-def probed(scene: Scene) -> tuple[Bools, Ints]:
+def probed(scene: Scene, moves: Moves) -> tuple[Bools, Ints]:
     """By active key: whether it was probed in the last WATCH_H hours, and since when: start of the hour of the newest probe,
-    epoch seconds, 0 for never."""
+    epoch seconds, 0 for never. `moves`: what the fleet pays for each model."""
     tries = _tries(scene)
     tries = tries.where(scene.history[tries.key_at] >= SETTLED_H)
-    is_probe = _is_dear(scene, tries) | (_n_at_once(tries) >= MANY_MODELS)
+    is_probe = _is_dear(scene, tries, moves) | (_n_at_once(tries) >= MANY_MODELS)
     since = np.zeros(scene.n, np.int64)
     np.maximum.at(since, tries.key_at[is_probe], tries.hour[is_probe] * HOUR_S)
     return since > 0, since
@@ -79,47 +79,33 @@ def _tries(scene: Scene) -> _Tries:
     active = scene.index[np.minimum(key_at, scene.n - 1)] == slots["key"][at]
     at, key_at = at[active], key_at[active]
     hours = scene.hour - np.arange(state.params.ring_hours)[::-1]
-    used = slots["hour_requests"][hours % state.params.ring_hours][:, at] > 0
+    used = np.stack([cells(state, "requests", hour, at, bucket=scene.bucket) > 0 for hour in hours.tolist()])
     in_ring = used.any(axis=0)
     learned = slots["first_seen"][at]
     hour = np.where(learned == NEVER, hours[used.argmax(axis=0)], learned)
     is_held = in_ring & (hour >= hours[0])
-    cost, requests, tokens = (_cell(state, measure, hour, at) for measure in ("cost", "requests", "tokens"))
+    cost, requests, tokens = (_first_hour(scene, measure, hour, at) for measure in ("cost", "requests", "tokens"))
     is_few = np.where(is_held, (requests <= FEW_REQUESTS) & (cost <= TINY_NUSD), slots["peak_cost"][at] <= TINY_NUSD)
     price = np.divide(cost, tokens, out=np.full(len(at), np.nan), where=is_held & (tokens > 0))
     found = _Tries(key_at, slots["value"][at].astype(np.int64), hour.astype(np.int64), price)
     return found.where(is_few & (is_held | (learned != NEVER)))
 
 
-def _cell(state: FleetState, measure: str, hour: Ints, at: Ints) -> Floats:
-    cells: Floats = state.slots[f"hour_{measure}"][hour % state.params.ring_hours, at].astype(np.float64)
-    return cells
+def _first_hour(scene: Scene, measure: str, hour: Ints, at: Ints) -> Floats:
+    """Amounts of each slot in an hour of its own."""
+    ring = scene.state.slots[f"hour_{measure}"]
+    running = cells(scene.state, measure, scene.hour, at, bucket=scene.bucket)
+    return np.where(hour == scene.hour, running, ring[hour % len(ring), at]).astype(np.float64)
 
 
-def _is_dear(scene: Scene, tries: _Tries) -> Bools:
+def _is_dear(scene: Scene, tries: _Tries, moves: Moves) -> Bools:
     """Dear for the key, or among the dearest anywhere. What is not held any more goes by what others pay for the model."""
     weight, total, _ = scene.state.keys["rate"][:, scene.index]
     usual = np.exp(np.divide(total, weight, out=np.full(scene.n, np.inf), where=weight > 0))
-    fleet, line = _prices(scene.state)
-    value = np.minimum(tries.value, len(fleet) - 1) if len(fleet) else tries.value
-    listed = fleet[value] if len(fleet) else np.full(len(tries.value), np.nan)
-    price = np.where(np.isfinite(tries.price), tries.price, listed)
+    price = np.where(np.isfinite(tries.price), tries.price, moves.price[tries.value])
+    line = np.nanquantile(moves.price, DEAR_SHARE) if np.isfinite(moves.price).any() else np.inf
     dear: Bools = (price >= DEAR_TIMES * usual[tries.key_at]) | (price >= line)
     return dear
-
-
-def _prices(state: FleetState) -> tuple[Floats, float]:
-    """Nano-dollars per token by model (value number) over the hours held, NaN for what nobody used; and where dear begins."""
-    slots = state.slots
-    at = np.flatnonzero(slots["dimension"] == int(Dimension.MODEL))
-    n = int(slots["value"].max(initial=-1)) + 1
-    cost, tokens = (
-        total_by(slots["value"][at], slots[f"hour_{measure}"][:, at].sum(axis=0, dtype=np.float64), n)
-        for measure in ("cost", "tokens")
-    )
-    price = np.divide(cost, tokens, out=np.full(n, np.nan), where=tokens > 0)
-    known = price[np.isfinite(price)]
-    return price, float(np.quantile(known, DEAR_SHARE)) if len(known) else np.inf
 
 
 def _n_at_once(tries: _Tries) -> Ints:

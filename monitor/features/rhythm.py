@@ -18,13 +18,13 @@ PRIOR_WEIGHT: Final = 24.0
 def features(scene: Scene) -> dict[str, Floats]:
     """Surprise in nats, silence in hours, burst as a share; NaN where unknown."""
     return {
-        "hour_surprise": scene.known(_hour_surprise(scene)),
-        "silence_h": _silence(scene),
+        "hour_surprise": scene.known(hour_surprise(scene)),
+        "silence_h": silence(scene),
         "burst_share_1h": _burst(scene),
     }
 
 
-def _hour_surprise(scene: Scene) -> Floats:
+def hour_surprise(scene: Scene) -> Floats:
     """How much rarer than a uniform day this hour of the day is for the key (with half of each neighboring hour), >= 0."""
     unit = scene.state.gain(scene.hour)
     rhythm = scene.state.keys["rhythm"][:, scene.index] / unit
@@ -36,7 +36,7 @@ def _hour_surprise(scene: Scene) -> Floats:
     return surprise
 
 
-def _silence(scene: Scene) -> Floats:
+def silence(scene: Scene) -> Floats:
     """Hours without a request before the last six; the whole known history for a key that never worked before."""
     newest = np.full(scene.n, -1, np.int64)
     np.maximum.at(newest, scene.key_at, scene.used_until)

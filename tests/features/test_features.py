@@ -244,6 +244,7 @@ def test_the_order_of_rows_does_not_matter(history: pd.DataFrame, checkpoint: by
     np.testing.assert_array_equal(ours.values, theirs.values)
     pd.testing.assert_frame_equal(ours.spend, theirs.spend)
     pd.testing.assert_frame_equal(ours.evidence, theirs.evidence)
+    pd.testing.assert_frame_equal(ours.twins, theirs.twins)
 
 
 def test_rows_after_the_moment_do_not_matter(state: FleetState, checkpoint: bytes) -> None:
@@ -256,7 +257,8 @@ def test_rows_after_the_moment_do_not_matter(state: FleetState, checkpoint: byte
     ours, theirs = (features.build(each, build.inventory_frame(3), at) for each in (state, informed))
 
     np.testing.assert_array_equal(ours.values, theirs.values)
-    pd.testing.assert_frame_equal(ours.evidence, theirs.evidence)
+    for ours_, theirs_ in ((ours.spend, theirs.spend), (ours.evidence, theirs.evidence), (ours.twins, theirs.twins)):
+        pd.testing.assert_frame_equal(ours_, theirs_)
 
 
 def test_a_row_of_a_future_hour_is_refused_and_rolls_nothing_away(state: FleetState) -> None:
