@@ -45,7 +45,7 @@ def trained(**levels: float) -> Trained:
         format=artifact.FORMAT, detector="first", feature_names=NAMES, versions={}, trained_since=NOW,
         trained_until=NOW, seed=1, n_rows=2_000, n_keys=2, n_rows_left_out=0, max_false_alerts_per_week=5.0,
         clean_incidents_per_week=1.0,
-        levels=Levels(**({"alpha": 0.02, "joint_nusd_per_hour": 5e9} | levels)),
+        levels=Levels(**({"alpha": 0.02, "joint_nusd_per_hour": 5e9, "floor": 9.95, "disable": {"dollars": 1.0}} | levels)),
     )  # fmt: skip
     return Trained(FirstColumn(), calibration, manifest)
 

@@ -134,7 +134,7 @@ def test_ordinary_hours_raise_nothing(world: Lived) -> None:
 
 
 def test_a_burst_on_strange_values_is_found_with_its_causes_and_the_key_disabled(world: Lived) -> None:
-    judged = [world.live(stolen={3: 9.0}) for _ in range(2)]
+    judged = [world.live(stolen={3: 9.0}) for _ in range(6)]
 
     findings = [finding for judgement in judged for finding in judgement.findings]
     assert {finding.key_hash for finding in findings} == {world.fleet.hash_of(3)}

@@ -174,13 +174,15 @@ def alpha_for_budget(
 @dataclass(frozen=True, slots=True)
 class Clean:
     """What rows of clean history showed, sorted by (key_no, at_s), one each `step_s`: cross-fitted p-values, 1 where a gate keeps
-    a row silent, and score-hours (detect/patience.py), there 0."""
+    a row silent, and score-hours (detect/patience.py), there 0. `top`: score-hours of an hour spent at the highest clean score,
+    the level where no row with a stake gathered anything."""
 
     p: Floats
     gathered: Gathered
     key_no: Ints
     at_s: Ints
     step_s: int = BUCKET_S
+    top: float = NEVER
 
     @property
     def span_s(self) -> float:
@@ -217,19 +219,19 @@ def _bought(clean: Clean, *, per_week: float, sudden: float, hour: float, shift:
     p, key_no, at_s, step_s = clean.p, clean.key_no, clean.at_s, clean.step_s
     alpha = alpha_for_budget(p, key_no, at_s, span_s=clean.span_s, per_week=sudden * per_week, step_s=step_s)
     allowed = per_week * clean.span_s / WEEK_S
-    short = _evidence_level(clean.gathered.short, key_no, at_s, allowed=hour * allowed)
-    long = _evidence_level(clean.gathered.long, key_no, at_s, allowed=shift * allowed)
+    short = _evidence_level(clean, clean.gathered.short, allowed=hour * allowed)
+    long = _evidence_level(clean, clean.gathered.long, allowed=shift * allowed)
     told = np.zeros(len(p), dtype=np.bool_)
     told[alarms(p, key_no, at_s, alpha=alpha, step_s=step_s)] = True
     told |= (clean.gathered.short >= short) | (clean.gathered.long >= long)
     return Budgeted(alpha, short, long, n_incidents(key_no[told], at_s[told]))
 
 
-def _evidence_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: float) -> float:
+def _evidence_level(clean: Clean, gathered: Floats, *, allowed: float) -> float:
     """The lowest score-hours that clean rows reach in at most `allowed` incidents; beyond the highest where not even one is."""
     highest = float(gathered.max(initial=0.0))
     if highest <= 0.0:
-        return NEVER
+        return clean.top
     if allowed < 1.0:
         return NEVER_REACHED * highest
     candidates = np.unique(gathered[gathered > 0.0])
@@ -237,7 +239,7 @@ def _evidence_level(gathered: Floats, key_no: Ints, at_s: Ints, *, allowed: floa
     while low < high:
         middle = (low + high) // 2
         told = np.flatnonzero(gathered >= candidates[middle])
-        if n_incidents(key_no[told], at_s[told]) <= allowed:
+        if n_incidents(clean.key_no[told], clean.at_s[told]) <= allowed:
             high = middle
         else:
             low = middle + 1

@@ -136,7 +136,8 @@ def _judged(
         memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
     )
     is_told = _is_sudden(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
-    proof = scored.has_stake & levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
+    proof = levels.has_proof(_signs(batch, scored, settings), gathered.short, levels=levels_)
+    proof &= scored.has_stake & (scored.at_stake_nusd >= settings.response.min_usd_per_hour * NUSD)
     is_patient = (gathered.short >= levels_.hour) | (gathered.long >= levels_.shift)
     is_told |= (scored.has_stake & is_patient) | proof
     is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=levels_.alpha, settings=settings)
@@ -166,6 +167,7 @@ def _hours(batch: FeatureBatch) -> npt.NDArray[np.float64]:
 def _signs(batch: FeatureBatch, scored: Scored, settings: Settings) -> dict[str, npt.NDArray[np.bool_]]:
     return levels.signs(
         dict(zip(batch.names, batch.values.T, strict=True)),
+        joint_nusd=batch.spend["joint_per_hour_nusd"].to_numpy(),
         stake_nusd=scored.at_stake_nusd,
         history_hours=batch.spend["history_hours"].to_numpy(),
         grace_hours=_grace_hours(settings),

@@ -4,7 +4,7 @@ Two budgets, found from clean history when the detector is trained. Alarms may b
 service may practically never be wrong, so it asks for two things at once: score-hours beyond what any clean key with the same
 sign showed, and a sign in dollars and places that needs no detector to be strange (`signs`). More dollars new in model *and*
 in place in the same ten minutes than clean history ever showed (`joint_nusd_per_hour`) are an alarm by themselves: where no
-clean key ever tried anything new, a detector has nothing to tell novelty by. docs/adr/0012 has the measurements.
+clean key ever tried anything new, a detector has nothing to tell novelty by. docs/adr/0011 has the measurements.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 DOLLARS_PER_HOUR: Final = 12.0
 DOLLARS_PER_DAY: Final = 25.0
-"""Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0012)."""
+"""Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0011)."""
 
 SOME_DOLLARS: Final = 0.5
 SCAN_DOLLARS: Final = 2.0
@@ -83,19 +83,19 @@ DISABLE_MARGIN: Final = 1.1
 
 
 def signs(
-    columns: Mapping[str, Floats], *, stake_nusd: Ints, history_hours: Floats, grace_hours: float
+    columns: Mapping[str, Floats], *, joint_nusd: Ints, stake_nusd: Ints, history_hours: Floats, grace_hours: float
 ) -> dict[str, Bools]:
-    """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing.
+    """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing. `joint_nusd`: of the trailing hour.
 
     *Joint* dollars are new to the key in model and in place at once. dollars: many of them, for a key with habits. scan: fewer,
     and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
     whatever the model. Never for a key without a baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
-    joint = columns.get("joint_same_1h", nothing)
+    joint = joint_nusd / NUSD
     countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
     is_much = (joint >= DOLLARS_PER_HOUR) | (columns.get("joint_24h", nothing) >= DOLLARS_PER_DAY)
     shown = {
-        "dollars": is_much & (columns.get("mean_usd_1h", nothing) >= HABIT_USD),
+        "dollars": is_much & (columns.get("mean_usd_1h", nothing + HABIT_USD) >= HABIT_USD),
         "scan": (joint >= SCAN_DOLLARS) & (columns.get("new_models_24h", nothing) >= SCAN),
         "places": has_some & (countries >= PLACES),
         "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),

@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 SHORT_S: Final = HOUR_S
 LONG_S: Final = 6 * HOUR_S
-"""How far back evidence counts. Longer adds false alarms and finds nothing more (docs/adr/0012)."""
+"""How far back evidence counts. Longer adds false alarms and finds nothing more (docs/adr/0011)."""
 
 FLOOR_QUANTILE: Final = 0.995
 """Share of clean rows below the floor."""

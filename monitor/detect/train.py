@@ -242,11 +242,13 @@ def _budgeted(
     floor = patience.floor_of(scores)
     gathered = patience.gathered(scores, clean.key_no, clean.at_s, floor=floor, step_s=step_s)
     silenced = Gathered(np.where(has_stake, gathered.short, 0.0), np.where(has_stake, gathered.long, 0.0))
-    seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step_s)
+    top = float(scores.max()) - floor
+    seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step_s, top)
     bought = calibrate.levels_for_budget(seen, per_week=detection.max_false_alerts_per_week * clean.key_share)
     grown = clean.history_hours >= grace_hours
     shown = signs(
         dict(zip(clean.names, clean.values.T, strict=True)),
+        joint_nusd=clean.joint_nusd,
         stake_nusd=clean.stake_nusd,
         history_hours=clean.history_hours,
         grace_hours=grace_hours,

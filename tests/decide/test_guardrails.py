@@ -206,7 +206,7 @@ def test_evidence_for_less_than_a_disable_only_notifies():
     assert reasons(a_context(a_key()), [a_finding(rung=Rung.NOTIFY)]) == [Reason.BELOW_THRESHOLD]
 
 
-@pytest.mark.parametrize(("usd_per_hour", "reason"), [(2.99, Reason.BELOW_THRESHOLD), (3.0, Reason.CROSSED_THRESHOLD)])
+@pytest.mark.parametrize(("usd_per_hour", "reason"), [(1.99, Reason.BELOW_THRESHOLD), (2.0, Reason.CROSSED_THRESHOLD)])
 def test_small_money_is_never_worth_a_disable(usd_per_hour, reason):
     # the floor is 2 USD an hour unusual; this key usually spends one
     assert reasons(a_context(a_key()), [a_finding(usd_per_hour=usd_per_hour)]) == [reason]
