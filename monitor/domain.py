@@ -345,7 +345,8 @@ class MessageKind(enum.StrEnum):
 class Notice:
     """Something people must be told; the notify stage gives it words. `detail` is for kinds without an incident.
 
-    `incidents` are those that one notice tells of together (a crowd of keys, a blown fuse), most dollars at risk first."""
+    `incidents` are those that one notice tells of together (a crowd of keys, a blown fuse), most dollars at risk first.
+    `thread`: of the event they belong to; without it, that of `incident`."""
 
     kind: MessageKind
     at: datetime
@@ -354,6 +355,7 @@ class Notice:
     verdict: Verdict | None = None
     detail: str = ""
     incidents: tuple[Incident, ...] = ()
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from monitor.frames import FeatureBatch
 PARAMS = HabitParams(half_life_h=168.0, quarantine_h=18, ring_hours=26)
 START = datetime(2026, 11, 2, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
-N_KEYS, N_DAYS = 40, 8
+N_KEYS = 40
 N_VALUES = {Dimension.MODEL: 30, Dimension.PROVIDER: 8, Dimension.COUNTRY: 30, Dimension.APP: 12}
 N_COMMON = {Dimension.MODEL: 8, Dimension.PROVIDER: 4, Dimension.COUNTRY: 8, Dimension.APP: 6}
 """Values there are, and how many of them keys use by habit."""
@@ -56,9 +56,10 @@ class Habit:
 
 @dataclass
 class Fleet:
-    """Habits of N_KEYS keys, and `states` that have lived through N_DAYS of them by the hour."""
+    """Habits of N_KEYS keys. `n_models`: how many the fleet uses by habit."""
 
     seed: int = 1
+    n_models: int = N_COMMON[Dimension.MODEL]
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -67,7 +68,8 @@ class Fleet:
     def _habit(self, no: int) -> Habit:
         use: Use = {}
         for dimension in Dimension:
-            picked = self.rng.choice(N_COMMON[dimension], size=int(self.rng.integers(1, 3)), replace=False)
+            n_common = self.n_models if dimension is Dimension.MODEL else N_COMMON[dimension]
+            picked = self.rng.choice(n_common, size=int(self.rng.integers(1, 3)), replace=False)
             shares = self.rng.dirichlet(np.full(len(picked), 5.0))
             use[dimension] = {value_no(dimension, int(v)): float(s) for v, s in zip(picked, shares, strict=True)}
         return Habit(use, float(np.exp(self.rng.uniform(np.log(60), np.log(2_000)))), is_office=no % 2 == 1)

@@ -1,4 +1,8 @@
-"""Many keys turning unusual together: a platform event, a price change or our own fault, not so many thefts."""
+"""Many keys turning unusual together: a platform event, a price change or our own fault, not so many thefts.
+
+Such an *event* is one matter for people, whatever the number of keys: told in one thread with the cause they share, and
+nothing automatic happens to any key while it gathers. Where the keys share no cause, a leak of many keys looks the same: that,
+too, is for people to decide."""
 
 from __future__ import annotations
 
@@ -8,20 +12,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.decide.incidents import Change
-from monitor.domain import Incident, Reason, Rung, Verdict
+from monitor.domain import TWIN, Cause, Incident, Reason, Rung, Verdict, short_id
+from monitor.wording import MAX_NAME, one_line, shorten
 
 TOGETHER = timedelta(minutes=30)
 """Keys that turn unusual within this time of each other count as one event."""
+
+SHARED = 0.6
+"""Share of an event's keys that must have a cause in common for it to be called theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
     """`members`: ids of incidents that belong to such an event, now or earlier; they stay with people for life.
-    `is_on`: an event is under way at this moment, so that nothing automatic happens to any key. `n_keys`: its size."""
+    `is_on`: an event is under way at this moment, so that nothing automatic happens to any key. `n_keys`: its size.
+    `events`: the same incidents as they stand now, parted into events, each in order of time."""
 
     members: frozenset[str]
     is_on: bool
     n_keys: int
+    events: tuple[tuple[Incident, ...], ...] = ()
+
+    def event_of(self, incident: Incident) -> tuple[Incident, ...]:
+        """The incidents of the same event, this one included; none for one that belongs to no event."""
+        same = (each for each in self.events if any(one.incident_id == incident.incident_id for one in each))
+        return next(same, ())
+
+
+def event_id(event: Sequence[Incident]) -> str:
+    """What an event is called, as long as its first incident is remembered."""
+    return short_id("EVT", event[0].incident_id)
 
 
 def gathered(
@@ -46,7 +66,47 @@ def gathered(
     if n_keys >= n_together:
         members |= {incident.incident_id for incident in (*fresh, *stepped)}
     members |= {verdict.incident_id for verdict in verdicts if verdict.reason is Reason.CORRELATED}
-    return Crowd(members=frozenset(members), is_on=n_keys >= n_together, n_keys=n_keys)
+    events = _events([incident for incident in telling if incident.incident_id in members])
+    return Crowd(members=frozenset(members), is_on=n_keys >= n_together, n_keys=n_keys, events=events)
+
+
+def shared_cause(event: Sequence[Incident]) -> str:
+    """What most keys of an event have in common, in words; empty where most have nothing in common.
+
+    A likeness to one ordinary event counts before one to the same kind of event, that before a value new to each of them, and
+    that before dearer requests."""
+    keys_of: dict[tuple[int, str], set[str]] = {}
+    for incident in event:
+        for told in (told for cause in incident.causes for told in _told_of(cause)):
+            keys_of.setdefault(told, set()).add(incident.key_hash)
+    n_keys = len({incident.key_hash for incident in event})
+    common = [told for told, keys in keys_of.items() if n_keys > 1 and len(keys) >= SHARED * n_keys]
+    if not common:
+        return ""
+    best = min(common, key=lambda told: (told[0], -len(keys_of[told]), told[1]))
+    return f"{len(keys_of[best])} of {n_keys}: {best[1]}"
+
+
+def _told_of(cause: Cause) -> list[tuple[int, str]]:
+    """What a cause says that other keys may have in common, and how telling that is (less is more)."""
+    if cause.dimension is not None:
+        value = shorten(one_line(cause.value), MAX_NAME) or "(none)"
+        return [(2, f"{cause.dimension.name.lower()} {value}, new to each of them")] if cause.is_first_seen else []
+    if cause.value == TWIN:
+        said = one_line(cause.sentence)
+        return [(0, said), (1, said.partition(":")[0])]
+    return [(3, "each request costs a multiple of the usual")] if cause.value == "price" else []
+
+
+def _events(ordered: Sequence[Incident]) -> tuple[tuple[Incident, ...], ...]:
+    """Incidents in order of opening, parted where nothing was opened for as long as makes a crowd."""
+    events: list[list[Incident]] = []
+    for incident in ordered:
+        if events and incident.opened_at - events[-1][-1].opened_at < TOGETHER:
+            events[-1].append(incident)
+        else:
+            events.append([incident])
+    return tuple(tuple(event) for event in events)
 
 
 def is_telling(incident: Incident) -> bool:

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from monitor.decide.context import Context
-from monitor.decide.crowd import Crowd, is_telling
+from monitor.decide.crowd import Crowd, event_id, is_telling, shared_cause
 from monitor.decide.incidents import Change
-from monitor.domain import NUSD, Incident, MessageKind, Notice, Reason, Verdict
+from monitor.domain import NUSD, Incident, IncidentState, MessageKind, Notice, Reason, Verdict
 from monitor.wording import MAX_NAME, one_line, shorten
 
 FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
+
+GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
 _LISTED = 40
 """Keys named in one notice; the rest is counted, and listed by `openrouter-monitor incidents`."""
@@ -45,7 +47,8 @@ def told(
     over = [each for each in resolved if each.incident_id in crowd.members]
     if over:
         text = f"{len(over)} incidents of keys that turned unusual together are resolved."
-        notices.append(Notice(kind=MessageKind.SOURCE, at=now, detail=text, incidents=_by_dollars(over)))
+        thread = _thread(over, crowd)
+        notices.append(Notice(MessageKind.SOURCE, now, detail=text, incidents=_by_dollars(over), thread=thread))
     apart = [each for each in resolved if each.incident_id not in crowd.members]
     notices += [Notice(kind=MessageKind.RESOLVED, at=now, incident=each) for each in apart]
     return tuple(notices)
@@ -70,15 +73,30 @@ def _waiting(
 
 
 def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd, now: datetime) -> Notice:
-    if crowd.is_on:
-        head = (
-            f"{crowd.n_keys} keys turned unusual together. That is rarely theft: look for a price change, a provider"
-            " failover, a release, or a fault of the monitor. No key is disabled automatically meanwhile;"
-            " `openrouter-monitor revoke KEY` disables one by hand."
-        )
-    else:
-        head = "Keys of an event that concerned many keys together have grown; a person decides about each."
-    return _listing(head, incidents, context, now)
+    """One notice for all keys that joined an event in this pass or grew in it; it names those told of before, too."""
+    newest = max(incidents, key=lambda each: (each.opened_at, each.incident_id))
+    event = crowd.event_of(newest)
+    told = {each.incident_id for each in incidents}
+    before = [each for each in event if each.incident_id not in told and each.state is not IncidentState.RESOLVED]
+    n_keys = max(crowd.n_keys, len({each.key_hash for each in (*event, *incidents)}))
+    head = _crowd_head(n_keys, shared_cause(event)) if crowd.is_on else GROWN
+    return _listing(head, incidents, context, now, before=before, thread=_thread([newest], crowd))
+
+
+def _crowd_head(n_keys: int, cause: str) -> str:
+    frozen = "No key is disabled automatically meanwhile; `openrouter-monitor revoke KEY` disables one by hand."
+    if cause:
+        return f"{n_keys} keys turned unusual together. They have in common ({cause}). That is rarely theft. {frozen}"
+    return (
+        f"{n_keys} keys turned unusual together. They have nothing in common that the monitor knows of: look for a"
+        " release, a fault of the monitor, or one leak of many keys, the dearest first. " + frozen
+    )
+
+
+def _thread(incidents: Sequence[Incident], crowd: Crowd) -> str | None:
+    """The thread of the event that the first of these belongs to."""
+    event = crowd.event_of(incidents[0])
+    return event_id(event) if event else None
 
 
 def _fuse_notice(incidents: Sequence[Incident], context: Context, now: datetime) -> Notice:
@@ -89,12 +107,22 @@ def _fuse_notice(incidents: Sequence[Incident], context: Context, now: datetime)
     return _listing(head, incidents, context, now)
 
 
-def _listing(head: str, incidents: Sequence[Incident], context: Context, now: datetime) -> Notice:
+def _listing(
+    head: str,
+    incidents: Sequence[Incident],
+    context: Context,
+    now: datetime,
+    *,
+    before: Sequence[Incident] = (),
+    thread: str | None = None,
+) -> Notice:
+    """`before`: further incidents of the same matter, named but told of already."""
     ordered = _by_dollars(incidents)
-    lines = [_line(each, context) for each in ordered[:_LISTED]]
-    if len(ordered) > _LISTED:
-        lines.append(f"and {len(ordered) - _LISTED} more: openrouter-monitor incidents")
-    return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered)
+    lines = [_line(each, context) for each in ordered]
+    lines += [f"{_line(each, context)}, told of before" for each in _by_dollars(before)]
+    if len(lines) > _LISTED:
+        lines[_LISTED:] = [f"and {len(lines) - _LISTED} more: openrouter-monitor incidents"]
+    return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered, thread=thread)
 
 
 def _line(incident: Incident, context: Context) -> str:

@@ -23,6 +23,9 @@ from monitor.features.scene import Scene
 from monitor.features.volume import Expected, spend
 from monitor.frames import TWINS
 
+NEARLY: Final = 0.8
+"""Share of what the best explanation accounts for, from which a more telling one is preferred."""
+
 COMMON_SHARE: Final = 0.03
 COMMON_KEYS: Final = 3
 """A value is commonly new where it was new to so many keys in a day, and to this share of those in use."""
@@ -34,8 +37,9 @@ FEW_MODELS: Final = 2
 MIGRATION_TIMES: Final = 10.0
 """A migration is to a model or two, and not to much more than the usual dollars."""
 
+FEW_COUNTRIES: Final = 2
 EXPERIMENT_NUSD: Final = NUSD
-"""An experiment costs at most so many dollars an hour."""
+"""A new region or a trip is a country or two; an experiment costs at most so many dollars an hour."""
 
 BATCH_S: Final = 4 * HOUR_S
 """What lasts longer than this is growth, not a batch run."""
@@ -56,7 +60,8 @@ class _Claim:
 
 
 def twins_frame(scene: Scene, usual: Expected, moves: Moves, onset_s: Ints) -> pd.DataFrame:
-    """frames.TWINS: the active keys that look like a twin, one row each, that which explains most. `onset_s`: see money.onset."""
+    """frames.TWINS: the active keys that look like a twin, one row each: the first that explains nearly as much as any other does.
+    What other keys bear witness to comes first. `onset_s`: see money.onset."""
     facts = facts_of(scene, usual)
     claims = [
         _failover(scene, facts, moves),
@@ -70,7 +75,8 @@ def twins_frame(scene: Scene, usual: Expected, moves: Moves, onset_s: Ints) -> p
         _growth(scene, facts, onset_s),
     ]
     explained = np.stack([np.where(claim.holds, np.maximum(claim.explained, 0.0), 0.0) for claim in claims])
-    best, rows = explained.argmax(axis=0), np.flatnonzero(explained.max(axis=0) > 0)
+    most = explained.max(axis=0)
+    best, rows = (explained >= NEARLY * most).argmax(axis=0), np.flatnonzero(most > 0)
 
     def of_best(name: str) -> Any:
         return np.stack([np.broadcast_to(getattr(claim, name), scene.n) for claim in claims])[best[rows], rows]
@@ -137,9 +143,11 @@ def _migration(scene: Scene, facts: Facts) -> _Claim:
 
 
 def _region(scene: Scene, facts: Facts) -> _Claim:
-    """Only the country is new: same models, apps, number and price."""
+    """Only a country or two are new: same models, apps, number and price. Three at once are a crowd."""
     country = dearest(scene, _C, facts.is_new)
+    n_new = scene.by_key((facts.is_new & (scene.requests["1h"] > 0)).astype(np.float64), Dimension.COUNTRY)
     holds = facts.is_settled & facts.only(_C) & facts.broken[_C] & facts.same_volume & facts.same_price
+    holds &= n_new <= FEW_COUNTRIES
     return _Claim(Twin.REGION, holds, facts.new[_C], country)
 
 

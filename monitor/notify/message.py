@@ -80,7 +80,6 @@ def compose(
     again after a crash is the same message."""
     about = About(key, owner, workspace_name, now, restore_command)
     words = _WRITERS.get(notice.kind, _plain)(notice, about)
-    incident = notice.incident
     return Message(
         message_id=message_id(notice),
         kind=notice.kind,
@@ -93,9 +92,16 @@ def compose(
         sections=words.sections,
         undo=words.undo,
         footer=_footer(notice, now=now, data_as_of=data_as_of),
-        thread=incident.incident_id if incident else notice.action.incident_id if notice.action else None,
+        thread=_thread(notice),
         created_at=now,
     )
+
+
+def _thread(notice: Notice) -> str | None:
+    """An event of many keys, an incident, or the incident of an action."""
+    if notice.thread is not None or notice.incident is None:
+        return notice.thread or (notice.action.incident_id if notice.action else None)
+    return notice.incident.incident_id
 
 
 def message_id(notice: Notice) -> str:

@@ -21,7 +21,8 @@ from build import (
 )
 
 from monitor.decide import decide
-from monitor.domain import ActionState, MessageKind, Reason, Rung, Severity
+from monitor.decide.crowd import shared_cause
+from monitor.domain import TWIN, ActionState, Dimension, MessageKind, Reason, Rung, Severity
 
 MINUTE = timedelta(minutes=1)
 ENFORCE = settings_with(response={"mode": "enforce"})
@@ -98,8 +99,79 @@ def test_keys_that_turn_unusual_minutes_apart_are_a_crowd_too():
     at = NOW + 5 * MINUTE
     plan = decide(findings(5, at=at), context, ENFORCE, at)
 
+    (notice,) = plan.notices
     assert plan.actions == ()
-    assert [incident.key_hash for incident in plan.notices[0].incidents] == [a_hash(5)]
+    assert [incident.key_hash for incident in notice.incidents] == [a_hash(5)]
+    assert [line.endswith("told of before") for line in notice.detail.splitlines()[1:]] == [False, *[True] * 4]
+    assert all(f"key-{number}" in notice.detail for number in range(1, 6))
+
+
+def price_of(model, n_others):
+    sentence = f"looks like a price change: {model} is dearer on {n_others} other keys, too, and used as much as ever"
+    return a_cause(TWIN, dimension=None, is_first_seen=False, sentence=sentence)
+
+
+def test_an_event_is_told_with_the_cause_that_its_keys_share():
+    dearer = (a_cause("spend", dimension=None), price_of("acme/opus", 7))
+    plan = decide(
+        findings(*range(1, 9), rung=Rung.NOTIFY, severity=Severity.NOTICE, causes=dearer), fleet(8), ENFORCE, NOW
+    )
+
+    (notice,) = plan.notices
+    assert plan.actions == ()
+    assert (
+        "8 keys turned unusual together. They have in common (8 of 8: looks like a price change: acme/opus"
+        in notice.detail
+    )
+    assert "That is rarely theft" in notice.detail
+
+
+def test_keys_whose_models_differ_share_the_kind_of_event():
+    plan = decide(
+        [f for n in range(1, 7) for f in findings(n, causes=(price_of(f"acme/m{n % 3}", n),))], fleet(6), ENFORCE, NOW
+    )
+    assert "They have in common (6 of 6: looks like a price change)" in plan.notices[0].detail
+
+
+def test_a_value_new_to_each_of_them_is_a_cause_that_keys_share():
+    failover = (a_cause("Fireworks", dimension=Dimension.PROVIDER),)
+    others = (a_cause("KP", dimension=Dimension.COUNTRY),)
+    shared = [*findings(1, 2, 3, 4, 5, causes=failover), *findings(6, causes=others)]
+    (notice,) = decide(shared, fleet(6), ENFORCE, NOW).notices
+
+    assert "They have in common (5 of 6: provider Fireworks, new to each of them)" in notice.detail
+
+
+def test_ten_keys_stolen_at_once_with_different_causes_freeze_as_well_and_people_are_told_to_look():
+    stolen = [a_finding(n, usd_per_hour=10.0 + n, causes=(a_cause(f"lab/m{n}"),)) for n in range(1, 11)]
+    plan = decide(stolen, fleet(10), ENFORCE, NOW)
+
+    (notice,) = plan.notices
+    assert plan.actions == ()
+    assert {verdict.reason for verdict in plan.verdicts} == {Reason.CORRELATED}
+    assert "They have nothing in common that the monitor knows of" in notice.detail
+    assert "one leak of many keys, the dearest first" in notice.detail
+    assert [incident.key_hash for incident in notice.incidents] == [a_hash(n) for n in range(10, 0, -1)]
+
+
+def test_all_that_is_told_of_one_event_is_one_thread_and_the_next_event_is_another():
+    context, threads = fleet(20), []
+    for minute, numbers in ((0, (1, 2, 3, 4, 5)), (10, (6, 7)), (400, (11, 12, 13, 14, 15))):
+        at = NOW + minute * MINUTE
+        context = replace(context, quality={key_hash: a_quality(at) for key_hash in context.keys})
+        plan = decide(findings(*numbers, at=at), context, ENFORCE, at)
+        context = after(context, plan)
+        threads += [notice.thread for notice in plan.notices]
+
+    first, joined, second, over = threads
+    assert first == joined == over
+    assert second not in {None, first}
+
+
+def test_what_one_key_has_is_shared_by_nobody():
+    assert shared_cause([]) == ""
+    (change,) = decide([a_finding()], fleet(1), ENFORCE, NOW).incidents
+    assert shared_cause([change]) == ""
 
 
 @pytest.mark.parametrize("minutes", [31, 300])

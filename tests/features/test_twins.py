@@ -220,6 +220,13 @@ def test_a_migration_to_something_a_hundred_times_as_dear_is_none() -> None:
     assert twin(migration(each=100 * CENT)) is None
 
 
+@pytest.mark.parametrize("n_countries", [2, 3])
+def test_several_new_countries_at_once_are_no_trip(n_countries: int) -> None:
+    abroad = [row for no in range(n_countries) for row in hour(0, n=30, share=0.6, country=31 + 4 * no)]
+
+    assert (twin(now(abroad)) is Twin.REGION) is (n_countries == 2)
+
+
 def test_an_experiment_that_costs_dollars_is_none() -> None:
     assert twin(experiment(n=150, each=8 * CENT)) is not Twin.EXPERIMENT
 
