@@ -27,7 +27,6 @@ from monitor.decide import Context, decide
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect import findings
 from monitor.detect.artifact import Trained
-from monitor.detect.calibrate import CONFIRM_WITHIN_S
 from monitor.detect.findings import Memory
 from monitor.domain import (
     BUCKET_S,
@@ -45,6 +44,9 @@ from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
 from monitor.features.transplants import transplant
 from monitor.frames import Catalog, FeatureBatch
+
+RECALL_S: Final = 2 * HOUR_S
+"""How far back hot buckets and evidence are recalled after a restart."""
 
 HOLD_FOR: Final = timedelta(hours=24)
 """How long after its onset an incident keeps a key's hours from teaching."""
@@ -198,10 +200,11 @@ class Pipeline:
         )
 
     def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:
-        """Which keys were hot in the buckets of the last hour, as the state tells it: a restart forgets nothing."""
+        """What the buckets of the last hours leave to remember, as the state tells it. A restart forgets nothing of what confirms
+        an alarm, nor of the evidence of one hour; of that of six it keeps what the ten-minute cells still hold for sure."""
         memory = Memory()
         last = (int(now.timestamp()) - 1) // BUCKET_S
-        for bucket in range(last - CONFIRM_WITHIN_S // BUCKET_S, last):
+        for bucket in range(last - RECALL_S // BUCKET_S, last):
             batch = build(self.state, keys, _utc((bucket + 1) * BUCKET_S))
             _, memory = self._find(batch, keys, {}, memory)
         return memory
