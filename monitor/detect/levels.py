@@ -85,10 +85,11 @@ DISABLE_MARGIN: Final = 1.1
 def signs(
     columns: Mapping[str, Floats], *, joint_nusd: Ints, stake_nusd: Ints, history_hours: Floats, grace_hours: float
 ) -> dict[str, Bools]:
-    """Which rows show what no detector is needed to find strange. `columns`: features by name; a missing one shows nothing. `joint_nusd`: of the trailing hour.
+    """Which rows show what no detector is needed to find strange.
 
-    *Joint* dollars are new to the key in model and in place at once. dollars: many of them, for a key with habits. scan: fewer,
-    and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
+    `columns`: features by name; a missing one shows nothing. `joint_nusd`: dollars of the trailing hour that are new to the key in
+    model and in place at once, the *joint* ones. dollars: many of them, now or in a day, for a key with habits. scan: fewer, and
+    ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
     whatever the model. Never for a key without a baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
     joint = joint_nusd / NUSD
@@ -112,9 +113,11 @@ def disable_levels(shown: Mapping[str, Bools], short: Floats, *, hour: float) ->
     }
 
 
-def has_proof(shown: Mapping[str, Bools], short: Floats, *, levels: Levels) -> Bools:
-    """Whether a sign stands together with the score-hours asked for beside it."""
-    proof = np.zeros(len(short), dtype=np.bool_)
+def has_proof(shown: Mapping[str, Bools], short: Floats, *, is_hot: Bools, joint_nusd: Ints, levels: Levels) -> Bools:
+    """Whether a sign stands together with the score-hours asked for beside it; or, for a burst that cannot wait for them, with a
+    bucket as rare as an alarm and more joint dollars in the hour than any clean key came near."""
+    flagrant = max(levels.joint_nusd_per_hour, DOLLARS_PER_HOUR * NUSD)
+    proof = shown["dollars"] & is_hot & (joint_nusd >= flagrant)
     for name, rows in shown.items():
         proof |= rows & (short >= levels.disable.get(name, NEVER))
     return proof
