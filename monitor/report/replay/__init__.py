@@ -1,0 +1,1 @@
+"""What came out of a replay: figures.py for every text and program, and the HTML report made of them."""
