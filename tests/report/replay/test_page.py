@@ -316,3 +316,45 @@ def test_a_reason_without_words_is_shown_as_it_is() -> None:
     odd = replace(report, summary=replace(report.summary, not_acted={"<new> reason": 1}))
 
     assert "<new> reason <new> reason 1" in Page(to_html(odd)).words
+
+
+# -- colors ---------------------------------------------------------------------------------------------------------------
+
+AREAS = ("m0", "m1", "m2", "m3", "m4", "usual", "bad", "warn", "calm", "unknown", "expected")
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    css = to_html(a_report([], []))
+    found = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
+    return {
+        side: dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", block))
+        for side, block in zip(("light", "dark", "paper"), found, strict=True)
+    }
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(color: str) -> float:
+    digits = color.removeprefix("#")
+    digits = "".join(digit * 2 for digit in digits) if len(digits) == 3 else digits
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("side", ["light", "dark", "paper"])
+def test_areas_and_text_stand_out_from_their_ground(side: str) -> None:
+    colors = palettes()[side]
+
+    for area in AREAS:
+        assert min(contrast(colors[area], colors[ground]) for ground in ("card", "shade")) >= 3, area
+    for text in ("ink", "soft", "link", "good"):
+        assert min(contrast(colors[text], colors[ground]) for ground in ("card", "page")) >= 4.5, text
+    for badge in ("bad", "warn", "calm"):
+        assert contrast(colors[badge], colors[f"{badge}-ground"]) >= 4.5, badge
+    for lower, upper in (("m0", "m1"), ("m1", "m2"), ("m2", "m3"), ("m3", "m4"), ("usual", "bad")):
+        assert contrast(colors[lower], colors[upper]) >= 1.4, (lower, upper)
