@@ -20,7 +20,7 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     decide/         findings -> incidents -> verdicts, behind fuses
     respond/        disable and restore a key, journalled and read back
     notify/         messages, their wording and their delivery
-    report/         the digest
+    report/         the digest, and the report of a replay
     openrouter/     the HTTP client and the typed wire format of the management API
     configfile.py   reads settings: TOML file, environment, secrets
     logs.py         the log: text or JSON, secrets redacted

@@ -11,12 +11,15 @@ books.py      the ledger of a replay, in memory
 spending.py   hourly spend, and what was expected: what charts are drawn from
 decisions.py  what would have been done, and the file it is written to
 summary.py    what came out, for people and for programs
+report.py     the HTML report of it
 """
 
 from monitor.backtest.account import Found, of_folder, of_store, record
 from monitor.backtest.decisions import ALERT, CAP, REVOKE, Decision, decided, rarity, write
 from monitor.backtest.folder import FolderRecording, load
 from monitor.backtest.recording import Recording
+from monitor.backtest.report import report_of
+from monitor.backtest.report import write as write_report
 from monitor.backtest.run import Progress, Replay, replay
 from monitor.backtest.stored import StoreRecording, from_store
 from monitor.backtest.summary import Case, Summary, summarize
@@ -42,6 +45,8 @@ __all__ = [
     "rarity",
     "record",
     "replay",
+    "report_of",
     "summarize",
     "write",
+    "write_report",
 ]

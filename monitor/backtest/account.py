@@ -7,15 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from monitor.backtest import detector, folder
+from monitor.backtest.report import report_of
 from monitor.backtest.run import Progress, Replay, replay
+from monitor.backtest.spending import Usual
 from monitor.backtest.stored import from_store
 from monitor.backtest.summary import Summary, summarize
 from monitor.config import Settings
 from monitor.jobs import arming
 from monitor.jobs.arming import Replayed
+from monitor.report.replay.values import ReplayReport
 from monitor.store.base import Store
+
+OWN_HISTORY: Final = "The account's own history"
+"""Title of the report of a store."""
 
 Bar = Callable[[str], AbstractContextManager[Progress | None]]
 """Shows how far the part of that name is, while it is entered."""
@@ -28,10 +35,11 @@ def silent(_part: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A replay and its figures."""
+    """A replay, its figures, and the report of it where one was asked for."""
 
     replay: Replay
     summary: Summary
+    report: ReplayReport | None = None
 
 
 def of_folder(
@@ -41,14 +49,20 @@ def of_folder(
     seed: int = 0,
     since: datetime | timedelta | None = None,
     progress: Progress | None = None,
+    report_at: datetime | None = None,
 ) -> Found:
     """Replays the recording in a folder. `since` (a time, or a span before the end) is in place of its `evaluation_start`.
+    `report_at`: now, where a report is wanted.
 
     Raises StoreError, ArtifactError (configured artifact only)."""
     recording = folder.load(path, evaluate_from=since)
     trained, said = detector.configured(recording, settings)
-    found = replay(recording, settings, seed=seed, trained=trained, progress=progress)
-    return Found(found, summarize(found, settings, detector=said or detector.described(found.trained), workspaces={}))
+    usual = Usual() if report_at else None
+    watching = usual.watch if usual else None
+    found = replay(recording, settings, seed=seed, trained=trained, progress=progress, watching=watching)
+    summary = summarize(found, settings, detector=said or detector.described(found.trained), workspaces={})
+    title = f"Recording {path.resolve().name}"
+    return Found(found, summary, _report(found, summary, usual, settings, title=title, made_at=report_at))
 
 
 def of_store(
@@ -60,17 +74,29 @@ def of_store(
     shipped: Path,
     since: datetime | timedelta | None = None,
     bar: Bar = silent,
+    with_report: bool = False,
 ) -> Found:
     """Replays the store's own history; reads only. `shipped`: the folder of the shipped detector, for a short history.
-    `bar` shows how far each of the two parts is.
+    `bar` shows how far each of the two parts is. `with_report`: makes the report as well.
 
     Raises StoreError, ArtifactError (configured artifact only)."""
     recording = from_store(store, settings, now=now, since=since)
     with bar("training") as progress:
         trained, said = detector.of_that_time(recording, settings, shipped=shipped, seed=seed, progress=progress)
+    usual = Usual() if with_report else None
+    watching = usual.watch if usual else None
     with bar("replaying") as progress:
-        found = replay(recording, settings, seed=seed, trained=trained, progress=progress)
-    return Found(found, summarize(found, settings, detector=said, workspaces=store.keys.workspaces()))
+        found = replay(recording, settings, seed=seed, trained=trained, progress=progress, watching=watching)
+    summary = summarize(found, settings, detector=said, workspaces=store.keys.workspaces())
+    return Found(found, summary, _report(found, summary, usual, settings, title=OWN_HISTORY, made_at=now))
+
+
+def _report(
+    found: Replay, summary: Summary, usual: Usual | None, settings: Settings, *, title: str, made_at: datetime | None
+) -> ReplayReport | None:
+    if usual is None or made_at is None:
+        return None
+    return report_of(found, summary, usual, settings, title=title, made_at=made_at)
 
 
 def record(store: Store, found: Summary, settings: Settings, *, at: datetime) -> bool:

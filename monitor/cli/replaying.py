@@ -47,6 +47,12 @@ def _since(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the decisions here, one JSON object a line."
 )
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report with charts here, one HTML page that needs nothing else.",
+)
 @json_option
 @with_settings
 def backtest(
@@ -56,6 +62,7 @@ def backtest(
     from_store: bool,
     since: datetime | timedelta | None,
     out: Path | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Replay recorded usage as an armed service with these settings would have lived it; acts on nothing.
@@ -65,21 +72,28 @@ def backtest(
     response.mode = "enforce" asks for before it starts."""
     if (folder is None) != from_store:
         raise click.UsageError("name one source: a FOLDER, or --store")
-    found = _of_store(settings, since) if folder is None else _of_folder(settings, folder, since)
-    _put_out(found, out=out, as_json=as_json)
+    has_page = page is not None
+    found = (
+        _of_store(settings, since, with_report=has_page)
+        if folder is None
+        else _of_folder(settings, folder, since=since, with_report=has_page)
+    )
+    _put_out(found, out=out, page=page, as_json=as_json)
     if folder is None:
         _record(settings, found.summary)
 
 
-def _of_folder(settings: Settings, folder: Path, since: datetime | timedelta | None) -> Found:
+def _of_folder(settings: Settings, folder: Path, *, since: datetime | timedelta | None, with_report: bool) -> Found:
     from monitor.backtest import of_folder
     from monitor.jobs.progress import shown
+    from monitor.wiring import SystemClock
 
+    report_at = SystemClock().now() if with_report else None
     with shown("replaying") as progress:
-        return of_folder(folder, settings, since=since, progress=progress)
+        return of_folder(folder, settings, since=since, progress=progress, report_at=report_at)
 
 
-def _of_store(settings: Settings, since: datetime | timedelta | None) -> Found:
+def _of_store(settings: Settings, since: datetime | timedelta | None, *, with_report: bool) -> Found:
     from monitor.backtest import of_store
     from monitor.jobs.progress import shown
     from monitor.wiring import SEED, SystemClock, shipped_models
@@ -93,14 +107,17 @@ def _of_store(settings: Settings, since: datetime | timedelta | None) -> Found:
             shipped=shipped_models(),
             since=since,
             bar=shown,
+            with_report=with_report,
         )
 
 
-def _put_out(found: Found, *, out: Path | None, as_json: bool) -> None:
-    from monitor.backtest import write
+def _put_out(found: Found, *, out: Path | None, page: Path | None, as_json: bool) -> None:
+    from monitor.backtest import write, write_report
 
     if out is not None:
         write(found.replay.decisions, out)
+    if page is not None and found.report is not None:
+        write_report(found.report, page)
     if as_json:
         print_json(found.summary)
     else:

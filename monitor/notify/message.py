@@ -25,8 +25,20 @@ from monitor.domain import (
     Verb,
     short_id,
 )
-from monitor.notify.wording import QUALITIES, REASONS, SEVERITIES, called, cause_line, command, short_hash
-from monitor.wording import count, dollars, duration, moment, money, multiple, name, one_line, shorten
+from monitor.notify.wording import QUALITIES, called, cause_line, command, short_hash
+from monitor.wording import (
+    REASONS,
+    SEVERITIES,
+    count,
+    dollars,
+    duration,
+    moment,
+    money,
+    multiple,
+    name,
+    one_line,
+    shorten,
+)
 
 Facts = tuple[tuple[str, str], ...]
 Sections = tuple[tuple[str, tuple[str, ...]], ...]

@@ -1,4 +1,4 @@
-"""The words messages are made of: severities, reasons, and what a person can type."""
+"""The words messages are made of, and what a person can type; severities and reasons are in `monitor.wording`."""
 
 from __future__ import annotations
 
@@ -6,39 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import ApiKey, Cause, Dimension, Quality, Reason, Severity
+from monitor.domain import ApiKey, Cause, Dimension, Quality
 from monitor.wording import money, name, one_line, share
-
-SEVERITIES: Final[Mapping[Severity, str]] = {
-    Severity.NOTICE: "notice",
-    Severity.WARNING: "warning",
-    Severity.CRITICAL: "critical",
-}
-
-REASONS: Final[Mapping[Reason, str]] = {
-    Reason.CROSSED_THRESHOLD: "its usage crossed the threshold for disabling",
-    Reason.HARD_RULE: "it broke a rule that says disable",
-    Reason.BELOW_THRESHOLD: "the evidence is below the threshold for disabling",
-    Reason.OBSERVE_MODE: "response.mode is observe: the monitor alerts and never acts",
-    Reason.DRY_RUN: "response.mode is dry-run: in enforce mode the key would be disabled now",
-    Reason.SHADOW_DETECTOR: "the detector that found it is in shadow mode",
-    Reason.PROBED: "somebody tried models with it for cents: recorded, and watched more closely for 48 hours",
-    Reason.PROTECTED_KEY: "the key is protected (response.protected_keys)",
-    Reason.KILL_SWITCH: "the kill switch is set: nothing automatic happens",
-    Reason.FUSE_HOUR: "the fuse for one hour is blown (response.max_per_hour)",
-    Reason.FUSE_DAY: "the fuse for 24 hours is blown (response.max_per_day)",
-    Reason.FUSE_SHARE: "the fuse for the share of keys is blown (response.max_share_of_keys)",
-    Reason.STALE_DATA: "the usage data is too old to act on",
-    Reason.PARTIAL_DATA: "the usage data is incomplete",
-    Reason.AMBIGUOUS_DATA: "the usage could not be tied to one key for certain",
-    Reason.CORRELATED: "many keys turned unusual together: rarely theft",
-    Reason.COOLDOWN: "the key was restored recently and is in its cooldown",
-    Reason.ALREADY_DISABLED: "the key is disabled already",
-    Reason.ACTION_PENDING: "an earlier action on this key is still under way",
-    Reason.KEY_GONE: "the key does not exist any more",
-    Reason.FALSE_ALARM: "a person called this a false alarm",
-    Reason.REQUESTED: "a person asked for it",
-}
 
 QUALITIES: Final[Mapping[Quality, str]] = {
     Quality.KNOWN: "",

@@ -1,1 +1,1 @@
-"""The digest: from frames to values, and from values to words."""
+"""The digest and the report of a replay: from frames to values, and from values to words."""

@@ -23,7 +23,8 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.notify.message import compose, message_id
-from monitor.notify.wording import REASONS, cause_line, command
+from monitor.notify.wording import cause_line, command
+from monitor.wording import REASONS
 
 
 def composed(notice: Notice, **changes: Any) -> Message:
