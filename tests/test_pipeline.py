@@ -15,7 +15,7 @@ from build import a_context, a_key, settings_with
 
 from monitor import frames
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
-from monitor.detect.findings import YOUNG_NOTE
+from monitor.detect.maker import YOUNG_NOTE
 from monitor.detect.train import stack, train
 from monitor.domain import HOUR_S, NUSD, ApiKey, Dimension, Incident, IncidentState, Quality, Rung
 from monitor.features import NAMES

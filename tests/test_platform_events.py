@@ -46,7 +46,7 @@ def past() -> tuple[Fleet, Pipeline]:
             batches.append(pipeline.features(end, KEYS))
         at = end
     trained = train(stack(batches, NAMES), settings, seed=1)
-    easily = msgspec.structs.replace(trained.manifest.levels, alpha=0.2, alpha_disable=0.2)
+    easily = msgspec.structs.replace(trained.manifest.levels, alpha=0.2)
     pipeline.trained = replace(trained, manifest=msgspec.structs.replace(trained.manifest, levels=easily))
     return fleet, pipeline
 

@@ -7,8 +7,7 @@ p-value by cohort, the dollar gate, confirmation by a second hot bucket (or a p-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -16,16 +15,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Settings
-from monitor.detect import evidence, levels, limits, twins, watch
+from monitor.detect import levels, limits, watch
 from monitor.detect.accounts import credited
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
-from monitor.detect.habits import Habits
+from monitor.detect.maker import Maker, Scores
 from monitor.detect.patience import Patience, added
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, PROBE, Cause, DataQuality, Finding, Rung, Severity, Spend
-from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
-
-YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, DataQuality, Finding
+from monitor.frames import Catalog, FeatureBatch
 
 YOUNG, GROWN = 0, 1
 """Cohorts of the calibration: keys younger than the grace period are compared with such keys only."""
@@ -33,9 +30,6 @@ YOUNG, GROWN = 0, 1
 N_COHORTS: Final = 2
 TEN_MINUTES: Final = "usd_10m"
 """A feature that is unknown on hourly history."""
-
-RULES: Final = "rules"
-"""`Finding.detector` of hard rules and limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +54,10 @@ class Scored:
     at_stake_nusd: npt.NDArray[np.int64]
     has_stake: npt.NDArray[np.bool_]
     is_hot: npt.NDArray[np.bool_]
+
+    def of(self, row: int) -> Scores:
+        """The figures of one key."""
+        return Scores(float(self.score[row]), float(self.p_value[row]), int(self.at_stake_nusd[row]))
 
 
 def cohorts(history_hours: npt.NDArray[np.float64], *, grace_hours: float) -> npt.NDArray[np.int64]:
@@ -105,7 +103,7 @@ def find(
     `keys`: frames.KEYS, the inventory; `names`: key name by key_no (missing: no name); `quality_of`: what is known of a
     key's usage, asked for flagged keys only. Without a trained detector only rules and limits speak. Judging the same
     moment twice gives the same findings: a bucket never confirms itself."""
-    make = _Maker(batch, keys, quality_of=quality_of, catalog=catalog, settings=settings)
+    make = Maker(batch, keys, quality_of=quality_of, catalog=catalog, settings=settings)
     broken = limits.breaches(batch, keys, names=names, catalog=catalog, settings=settings.detection)
     by_rule = [make.rule(breach) for breach in broken]
     if trained is None:
@@ -118,11 +116,13 @@ def find(
     cohort_no = cohorts(hours[told], grace_hours=_grace_hours(settings))
     credits = credited(batch, told, trained, cohort_no=cohort_no)
     found = [
-        make.statistical(row, scored, name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit)
+        make.statistical(
+            row, scored.of(row), name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit
+        )
         for row, credit in zip(told, credits, strict=True)
     ]
     probed, probes = watch.fresh(batch.spend, memory.probes, bucket_s=bucket_s)
-    found += [make.probe(row, scored) for row in probed if row not in told]
+    found += [make.probe(row, scored.of(row)) for row in probed if row not in told]
     hot = _remember(memory, batch.key_no[scored.is_hot], bucket_s=bucket_s)
     return (*found, *by_rule), Memory(hot, patience, probes)
 
@@ -194,97 +194,3 @@ def _remember(memory: Memory, hot: npt.NDArray[np.int32], *, bucket_s: int) -> d
 
 def _grace_hours(settings: Settings) -> float:
     return settings.detection.grace_period.total_seconds() / 3600
-
-
-class _Maker:
-    """Builds the findings of one moment from its vectors."""
-
-    def __init__(
-        self,
-        batch: FeatureBatch,
-        keys: pd.DataFrame,
-        *,
-        quality_of: Callable[[int], DataQuality],
-        catalog: Catalog,
-        settings: Settings,
-    ) -> None:
-        self._batch = batch
-        self._keys = keys
-        self._quality_of = quality_of
-        self._catalog = catalog
-        self._settings = settings
-        self._spend = {name: batch.spend[name].to_numpy() for name in SPEND if name != "onset_at"}
-        self._onset_s = epoch_s(batch.spend["onset_at"])
-
-    def statistical(
-        self, row: int, scored: Scored, *, name: str, can_disable: bool, credit: Mapping[str, float]
-    ) -> Finding:
-        """The finding of a hot row; `credit`: share of its score by group of habits."""
-        finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
-        at_stake_nusd = int(scored.at_stake_nusd[row])
-        likeness = twins.of_key(self._batch.twins, int(self._batch.key_no[row]), catalog=self._catalog)
-        severity = levels.severity(
-            at_stake_nusd,
-            hours=self._settings.response.people_within.total_seconds() / 3600,
-            limit_remaining_nusd=finding.spend.limit_remaining_nusd,
-            is_disable=can_disable,
-            regularity=float(self._spend["regularity"][row]),
-        )
-        found = replace(
-            finding,
-            detector=name,
-            is_shadow=self._settings.detection.shadow,
-            score=float(scored.score[row]),
-            p_value=float(scored.p_value[row]),
-            severity=severity,
-            causes=self._causes(row, finding.spend, credit, twins.note(likeness, unusual_nusd=at_stake_nusd)),
-        )
-        return twins.softened(found, likeness, unusual_nusd=at_stake_nusd)
-
-    def probe(self, row: int, scored: Scored) -> Finding:
-        """The finding of a key that was probed and is not told of: recorded, and nothing else."""
-        finding = self._finding(row, Rung.NOTIFY)
-        score, p_value = float(scored.score[row]), float(scored.p_value[row])
-        causes = self._causes(row, finding.spend, {})
-        return replace(finding, detector=PROBE, is_shadow=True, score=score, p_value=p_value, causes=causes)
-
-    def _causes(
-        self, row: int, spend: Spend, credit: Mapping[str, float], twin: tuple[Cause, ...] = ()
-    ) -> tuple[Cause, ...]:
-        used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
-        values = dict(zip(self._batch.names, self._batch.values[row].tolist(), strict=True))
-        money = {column: each[row] for column, each in self._spend.items()}
-        notes = twin + watch.note(int(money["probed_s"]), self._batch.at, cost_nusd=spend.novel_per_hour_nusd)
-        kept = Habits.of(money, values)
-        return evidence.causes(used, spend, catalog=self._catalog, kept=kept, credit=credit, notes=notes)
-
-    def rule(self, breach: limits.Breach) -> Finding:
-        """The finding of a broken rule: certain, hence without a p-value; its score is its severity."""
-        row = int(np.searchsorted(self._batch.key_no, breach.key_no))
-        finding = self._finding(row, breach.rung)
-        return replace(finding, score=float(breach.severity), severity=breach.severity, causes=breach.causes)
-
-    def _finding(self, row: int, rung: Rung) -> Finding:
-        key_no = int(self._batch.key_no[row])
-        spend = {name: column[row] for name, column in self._spend.items()}
-        quality = self._quality_of(key_no)
-        if spend["history_hours"] < _grace_hours(self._settings):
-            quality = replace(quality, notes=(*quality.notes, YOUNG_NOTE))
-        return Finding(
-            key_hash=self._catalog.key_hash(key_no),
-            at=self._batch.at,
-            onset_at=min(datetime.fromtimestamp(int(self._onset_s[row]), tz=UTC), self._batch.at),
-            detector=RULES,
-            is_shadow=False,
-            score=0.0,
-            p_value=None,
-            severity=Severity.NOTICE,
-            rung=rung,
-            spend=evidence.spend_of(spend, limit_remaining_nusd=self._remaining(key_no)),
-            causes=(),
-            quality=quality,
-        )
-
-    def _remaining(self, key_no: int) -> float:
-        at = self._keys["key_no"].to_numpy() == key_no
-        return float(self._keys["limit_remaining_nusd"].to_numpy()[at][0]) if at.any() else float("nan")

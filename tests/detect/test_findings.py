@@ -9,8 +9,8 @@ import pytest
 from build import NOW, a_quality, an_evidence, settings_with
 from judging import CATALOG, KEYS, hot, judge
 
-from monitor.detect import findings
 from monitor.detect.findings import Memory, find
+from monitor.detect.maker import RULES
 from monitor.domain import NUSD, Dimension, Quality, Rung, Severity
 
 
@@ -162,7 +162,7 @@ def test_a_broken_rule_is_a_finding_of_its_own_without_a_p_value() -> None:
 
     found, _ = judge(hot(), settings=settings)
 
-    assert [(finding.detector, finding.p_value) for finding in found] == [(findings.RULES, None)]
+    assert [(finding.detector, finding.p_value) for finding in found] == [(RULES, None)]
 
 
 def test_without_a_detector_rules_still_speak() -> None:
@@ -173,7 +173,7 @@ def test_without_a_detector_rules_still_speak() -> None:
         settings=settings,
     )  # fmt: skip
 
-    assert [finding.detector for finding in found] == [findings.RULES]
+    assert [finding.detector for finding in found] == [RULES]
 
 
 def test_features_of_another_version_are_refused() -> None:
