@@ -13,7 +13,7 @@ from monitor.domain import ActionState, Severity, Verb
 pytestmark = pytest.mark.slow
 
 
-async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_within_three_polls_and_no_other(
+async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_within_ten_polls_and_no_other(
     tmp_path: Path,
 ) -> None:
     async with whole(tmp_path, n_keys=250, MONITOR__RESPONSE__MODE="enforce") as it:
@@ -31,7 +31,7 @@ async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_with
         while not it.world.key_state(stolen.key_hash).is_disabled:
             (report,) = await it.tick()
             polls_of_burst += it.world.stolen_nusd(theft) > 10_000_000  # the burst has begun (more than a cent)
-            assert polls_of_burst <= 3
+            assert polls_of_burst <= 10  # a poll a minute
         await it.tick(10)
 
         # then: that hash, and only that, was disabled, journalled and told of, and what was stolen is small
