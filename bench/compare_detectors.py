@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     shipped = [run for run in runs if run.how == OURS and run.name == AS_SHIPPED and run.folder == args.recording]
     if shipped:
-        print(f"The scorer's table, seed {shipped[0].seed}\n")
-        print(_printable(judge.table(scorer.summary(judge, [shipped[0].judged]))), end="\n\n")
+        one = min(shipped, key=lambda run: run.seed)
+        print(f"The scorer's table, seed {one.seed}\n")
+        print(_printable(judge.table(scorer.summary(judge, [one.judged]))), end="\n\n")
     text = tables.report(judge, runs, args.recording)
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
