@@ -35,6 +35,13 @@ def _since(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
     return span
 
 
+def _place(_ctx: click.Context, _param: click.Parameter, file: Path | None) -> Path | None:
+    """A file in a folder that exists: nobody should learn after minutes that there is none. Raises BadParameter."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder {file.absolute().parent} does not exist")
+    return file
+
+
 @click.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--store", "from_store", is_flag=True, help="Replay this account's own history, from the store.")
@@ -45,12 +52,16 @@ def _since(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
     help="Decide from then on (2026-06-01, or 7d before the end); what lies before teaches.",
 )
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the decisions here, one JSON object a line."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_place,
+    help="Write the decisions here, one JSON object a line.",
 )
 @click.option(
     "--report",
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_place,
     help="Write a report with charts here, one HTML page that needs nothing else.",
 )
 @json_option

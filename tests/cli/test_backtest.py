@@ -14,6 +14,7 @@ from monitor import backtest, teaching
 from monitor.config import Settings
 from monitor.jobs import arming, artifacts
 from monitor.wiring import SystemClock
+from monitor.wording import moment, money
 
 SINCE = EVALUATE_FROM.strftime("%Y-%m-%dT%H:%MZ")
 NO_KEY = {"MONITOR__RESPONSE__MODE": "enforce", "MONITOR__SLACK__ENABLED": "false"}
@@ -84,6 +85,40 @@ def test_a_folder_is_replayed_and_leaves_no_record(run, folder, lived, tmp_path)
     assert "disabled    1 key; $" in result.stdout
     assert "owners      1 would have been disturbed" in result.stdout
     assert run("once", env=ARMED).exit_code == 2
+
+
+def test_the_report_tells_the_figures_that_are_printed(run, folder, tmp_path):
+    result = run("backtest", str(folder), "--report", "report.html", "--json")
+
+    summary = json.loads(result.stdout)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert result.exit_code == 0
+    assert "<title>Replay of Recording recording0</title>" in page
+    assert f'<span class="figure">{money(summary["stopped_nusd"])}</span>' in page
+    (disabled_at,) = (case["disabled_at"] for case in summary["cases"] if case["disabled_at"])
+    assert f"disabled {moment(datetime.fromisoformat(disabled_at))}" in page
+    assert "<code>000000000000</code>" in page
+    assert "key\x1b" not in page
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_report_of_the_store_is_of_the_same_days(run, lived, tmp_path):
+    result = run("backtest", "--store", "--since", SINCE, "--report", "report.html")
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert result.exit_code == 0
+    assert "The account&#39;s own history" in page
+    assert "<strong>3 Jun 06:00 UTC</strong> to <strong>4 Jun 12:00 UTC</strong>" in page
+    assert 'id="key-1"' in page
+    assert page.count('class="expected"') > 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_a_file_in_a_folder_that_does_not_exist_is_refused_before_the_replay(run, folder, option):
+    result = run("backtest", str(folder), option, "nowhere/file")
+
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
 
 
 @pytest.mark.parametrize("since", ["1d", "30h"])

@@ -25,7 +25,7 @@ FINEST: Final = 1_500
 """Steps in height that are told apart: more than there are pixels, and few enough that level stretches stay level."""
 
 _BAR_HEIGHT, _BAR_TOP = 190, 18
-_KEY_HEIGHT, _KEY_TOP = 170, 30
+_KEY_HEIGHT, _KEY_TOP = 180, 38
 
 
 def incidents_by_day(days: Sequence[Day], *, name: str) -> str:

@@ -33,11 +33,11 @@ _DPI: Final = 72
 _DAY: Final = timedelta(days=1)
 
 _MARKS: Final = {
-    "alerted": (19, [(-5, 4), (5, 4), (0, -4.5)]),
-    "capped": (7, [(0, 5.5), (5.5, 0), (0, -5.5), (-5.5, 0)]),
+    "alerted": (27, [(-5, 4), (5, 4), (0, -4.5)]),
+    "capped": (17, [(0, 5.5), (5.5, 0), (0, -5.5), (-5.5, 0)]),
     "disabled": (7, [(-4.5, 4.5), (4.5, 4.5), (4.5, -4.5), (-4.5, -4.5)]),
 }
-"""How far above the frame a mark's middle is, and its corners around that: what is told in one row, what is done in another."""
+"""How far above the frame a mark's middle is, and its corners around that: each kind has a row, since they can be minutes apart."""
 
 _NARROWEST: Final = 2.0
 """Units a stretch of time is wide at least: ten minutes of two weeks must be seen."""
@@ -175,7 +175,7 @@ def mark(axes: Axes, at: datetime, *, css_class: str) -> None:
     above, corners = _MARKS[css_class]
     middle = np.array([min(max(at.timestamp(), left), right), top + unit[1] * above])
     stem = Path([(middle[0], 0), (middle[0], middle[1] - 4 * unit[1])])
-    axes.add_patch(PathPatch(stem, fill=False, gid=f"{css_class}-line", clip_on=False, zorder=3))
+    axes.add_patch(PathPatch(stem, fill=False, gid=f"{css_class}-line", clip_on=False, zorder=0.4))
     points = np.array(corners) * unit + middle
     shape = Path(np.concatenate((points, points[:1])), closed=True)
     axes.add_patch(PathPatch(shape, gid=f"{css_class}-mark", clip_on=False, zorder=5))

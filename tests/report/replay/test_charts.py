@@ -95,7 +95,7 @@ def test_areas_are_as_high_as_the_dollars_and_stand_upon_one_another() -> None:
 
     svg_element = drawn(a_picture(rows=rows))
 
-    zero = 170 - 22
+    zero = 180 - 22
     lower, upper = corners(svg_element, "m1"), corners(svg_element, "m2")
     unit = (zero - upper[:, 1].min()) / 12
     assert zero - lower[:, 1].min() == pytest.approx(6 * unit, abs=0.15)

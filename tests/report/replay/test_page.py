@@ -16,7 +16,9 @@ from hostile import TEXT, VECTORS
 from hypothesis import given, settings
 from replay_build import DAY, DISABLED, HOUR, SINCE, Story, Verbs, a_catalog, a_report
 
+from monitor.backtest import write_report
 from monitor.domain import NUSD, Reason
+from monitor.errors import MonitorError
 from monitor.report.replay.page import N_GROUPS, to_html
 from monitor.report.replay.values import ReplayReport
 from monitor.wording import money
@@ -277,6 +279,13 @@ def test_whatever_is_in_a_hash_only_its_first_twelve_visible_characters_are_show
     page = Page(to_html(a_report([story], keys=[a_key(odd, key_name="odd")])))
 
     assert "<b>hhhhhhhhh owner" in page.words
+
+
+def test_a_page_that_cannot_be_written_is_an_error_that_names_it(tmp_path) -> None:
+    place = tmp_path / "gone" / "replay.html"
+
+    with pytest.raises(MonitorError, match=r"replay\.html: the report cannot be written"):
+        write_report(full(), place)
 
 
 # -- weight ---------------------------------------------------------------------------------------------------------------
