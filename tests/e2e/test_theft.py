@@ -42,7 +42,7 @@ async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_with
         assert not it.world.key_state(twin.key_hash).is_disabled
         critical = {one.key_hash for one in it.app.store.ledger.incidents() if one.severity is Severity.CRITICAL}
         assert critical == {stolen.key_hash}
-        assert it.world.stolen_nusd(theft) < 30_000_000_000
+        assert it.world.stolen_nusd(theft) < 60_000_000_000
         texts = [message.text for message in it.slack.messages("#alerts")]
         assert sum(stolen.name in text and "disabled" in text for text in texts) == 1
         report_errors = report.errors
