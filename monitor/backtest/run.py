@@ -44,7 +44,8 @@ def replay(
     progress: Progress | None = None,
     watching: Watching | None = None,
 ) -> Replay:
-    """Replays a recording as an armed service with this policy would have lived it; `watching` is told of each judgement.
+    """Replays a recording as an armed service with this policy would have lived it; `watching` is told of
+    the moment from which on it is judged, and of each judgement.
 
     Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
     No decision sees anything after its own bucket."""
@@ -60,6 +61,8 @@ def replay(
         pipeline.trained = learn(pipeline, past, books, warm_at=warm_at, n_moments=n_moments, settings=armed, seed=seed)
     else:
         _live_through(pipeline, past, books)
+    if watching is not None:
+        watching(pipeline, turn)
     decisions, verdicts = _judge(pipeline, rest, books, watching=watching)
     return Replay(recording, decisions, books.everything(), verdicts, tuple(books.stops), pipeline.trained)
 

@@ -31,7 +31,7 @@ WARN_BEFORE: Final = timedelta(days=7)
 """So long before a replay becomes too old to start with, every digest says so."""
 
 REMEDY: Final = (
-    "run `openrouter-monitor backtest --store --out decisions.jsonl`, look at what would have been done, and start again; "
+    "run `openrouter-monitor backtest --store --report replay.html`, look at what would have been done, and start again; "
     "or set response.armed_without_replay = true"
 )
 

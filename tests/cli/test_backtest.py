@@ -93,7 +93,7 @@ def test_the_report_tells_the_figures_that_are_printed(run, folder, tmp_path):
     summary = json.loads(result.stdout)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert result.exit_code == 0
-    assert "<title>Replay of Recording recording0</title>" in page
+    assert f"<title>Replay of Recording {folder.name}</title>" in page
     assert f'<span class="figure">{money(summary["stopped_nusd"])}</span>' in page
     (disabled_at,) = (case["disabled_at"] for case in summary["cases"] if case["disabled_at"])
     assert f"disabled {moment(datetime.fromisoformat(disabled_at))}" in page
