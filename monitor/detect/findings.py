@@ -136,9 +136,8 @@ def _judged(
         memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
     )
     is_told = _is_sudden(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
-    joint = batch.spend["joint_per_hour_nusd"].to_numpy()
     shown = _signs(batch, scored, settings)
-    proof = levels.has_proof(shown, gathered.short, is_hot=scored.is_hot, joint_nusd=joint, levels=levels_)
+    proof = levels.has_proof(shown, gathered.short, is_hot=scored.is_hot, levels=levels_)
     proof &= scored.has_stake & (scored.at_stake_nusd >= settings.response.min_usd_per_hour * NUSD)
     is_patient = (gathered.short >= levels_.hour) | (gathered.long >= levels_.shift)
     is_told |= (scored.has_stake & is_patient) | proof

@@ -65,6 +65,9 @@ DOLLARS_PER_HOUR: Final = 12.0
 DOLLARS_PER_DAY: Final = 25.0
 """Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0011)."""
 
+BURST_DOLLARS: Final = 4.0
+"""Joint dollars of ten minutes that need not wait for evidence to add up, if the bucket is as rare as an alarm."""
+
 SOME_DOLLARS: Final = 0.5
 SCAN_DOLLARS: Final = 2.0
 SCAN: Final = 10
@@ -75,7 +78,7 @@ HABIT_USD: Final = 1e-4
 """Mean dollars of an hour from which a key has habits that can be broken: an idle key that its owner takes up again looks like
 a stolen one."""
 
-SIGNS: Final = {"dollars": 0.6, "scan": 0.6, "places": 0.6, "crowd": 1.0}
+SIGNS: Final = {"burst": 0.6, "dollars": 0.6, "scan": 0.6, "places": 0.6, "crowd": 1.0}
 """Each sign of theft in dollars and places, and the share of the hour's alarm level asked for beside it, at least."""
 
 DISABLE_MARGIN: Final = 1.1
@@ -88,15 +91,18 @@ def signs(
     """Which rows show what no detector is needed to find strange.
 
     `columns`: features by name; a missing one shows nothing. `joint_nusd`: dollars of the trailing hour that are new to the key in
-    model and in place at once, the *joint* ones. dollars: many of them, now or in a day, for a key with habits. scan: fewer, and
-    ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once,
-    whatever the model. Never for a key without a baseline of its own (history < grace)."""
+    model and in place at once, the *joint* ones. burst: many of them within ten minutes, for a key with habits. dollars: many, now
+    or in a day, for a key with habits. scan: fewer, and ten models never seen. places: some, from several countries never seen.
+    crowd: three or more countries never seen at once, whatever the model. Never for a key without a baseline of its own
+    (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
     joint = joint_nusd / NUSD
     countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
     is_much = (joint >= DOLLARS_PER_HOUR) | (columns.get("joint_24h", nothing) >= DOLLARS_PER_DAY)
+    has_habits = columns.get("mean_usd_1h", nothing + HABIT_USD) >= HABIT_USD
     shown = {
-        "dollars": is_much & (columns.get("mean_usd_1h", nothing + HABIT_USD) >= HABIT_USD),
+        "burst": (columns.get("joint_10m", nothing) >= BURST_DOLLARS) & has_habits,
+        "dollars": is_much & has_habits,
         "scan": (joint >= SCAN_DOLLARS) & (columns.get("new_models_24h", nothing) >= SCAN),
         "places": has_some & (countries >= PLACES),
         "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),
@@ -113,11 +119,9 @@ def disable_levels(shown: Mapping[str, Bools], short: Floats, *, hour: float) ->
     }
 
 
-def has_proof(shown: Mapping[str, Bools], short: Floats, *, is_hot: Bools, joint_nusd: Ints, levels: Levels) -> Bools:
-    """Whether a sign stands together with the score-hours asked for beside it; or, for a burst that cannot wait for them, with a
-    bucket as rare as an alarm and more joint dollars in the hour than any clean key came near."""
-    flagrant = max(levels.joint_nusd_per_hour, DOLLARS_PER_HOUR * NUSD)
-    proof = shown["dollars"] & is_hot & (joint_nusd >= flagrant)
+def has_proof(shown: Mapping[str, Bools], short: Floats, *, is_hot: Bools, levels: Levels) -> Bools:
+    """Whether a sign stands together with the score-hours asked for beside it; or a burst with a bucket as rare as an alarm."""
+    proof = shown.get("burst", np.zeros(len(short), dtype=np.bool_)) & is_hot
     for name, rows in shown.items():
         proof |= rows & (short >= levels.disable.get(name, NEVER))
     return proof

@@ -158,6 +158,8 @@ def shown(
         ({"joint_usd": 12.0}, ["dollars"]),
         ({"joint_usd": 12.0, "mean_usd_1h": 0.0}, []),
         ({"joint_24h": 25.0, "mean_usd_1h": 1.0}, ["dollars"]),
+        ({"joint_10m": 4.0, "mean_usd_1h": 1.0}, ["burst"]),
+        ({"joint_10m": 4.0, "mean_usd_1h": 0.0}, []),
         ({"joint_usd": 2.0, "new_models_24h": 10.0}, ["scan"]),
         ({"joint_usd": 1.9, "new_models_24h": 40.0}, []),
         ({"joint_usd": 0.5, "new_countries_1h": 2.0}, ["places"]),
@@ -166,7 +168,7 @@ def shown(
         ({"joint_usd": 11.0, "new_models_24h": 9.0, "new_countries_1h": 1.0}, []),
     ],
     ids=[
-        "many dollars", "an idle key", "dollars of a day", "scan", "a bake-off", "places", "crowd", "a young key", "a colleague",
+        "many dollars", "an idle key", "dollars of a day", "burst", "burst of an idle key", "scan", "a bake-off", "places", "crowd", "a young key", "a colleague",
     ],
 )  # fmt: skip
 def test_each_sign_asks_for_what_honest_keys_do_not_show(facts: dict[str, float], names: list[str]) -> None:
@@ -176,22 +178,16 @@ def test_each_sign_asks_for_what_honest_keys_do_not_show(facts: dict[str, float]
 def test_a_sign_needs_more_evidence_than_any_clean_key_with_it_had() -> None:
     both = {"places": np.array([True, True]), "dollars": np.array([False, False])}
     levels = Levels(alpha=1e-4, joint_nusd_per_hour=5e9, disable=disable_levels(both, np.array([4.0, 1.0]), hour=2.0))
-    calm = {"is_hot": np.array([False, False]), "joint_nusd": np.array([0, 0]), "levels": levels}
+    calm = {"is_hot": np.array([False, False]), "levels": levels}
 
     assert levels.disable == {"places": pytest.approx(4.4), "dollars": pytest.approx(1.2)}
     assert has_proof(both, np.array([4.3, 4.5]), **calm).tolist() == [False, True]
 
 
-def test_a_flagrant_burst_is_proof_in_one_bucket() -> None:
-    burst = {"dollars": np.array([True, True, True])}
+def test_a_burst_is_proof_in_one_rare_bucket() -> None:
+    burst = {"burst": np.array([True, True, False])}
     levels = Levels(alpha=1e-4, joint_nusd_per_hour=15e9)
 
-    proof = has_proof(
-        burst,
-        np.zeros(3),
-        is_hot=np.array([True, False, True]),
-        joint_nusd=np.array([15, 90, 14]) * NUSD,
-        levels=levels,
-    )
+    proof = has_proof(burst, np.zeros(3), is_hot=np.array([True, False, True]), levels=levels)
 
     assert proof.tolist() == [True, False, False]
