@@ -168,7 +168,8 @@ def shown(
         ({"joint_usd": 11.0, "new_models_24h": 9.0, "new_countries_1h": 1.0}, []),
     ],
     ids=[
-        "many dollars", "an idle key", "dollars of a day", "burst", "burst of an idle key", "scan", "a bake-off", "places", "crowd", "a young key", "a colleague",
+        "many dollars", "an idle key", "dollars of a day", "burst", "burst of an idle key", "scan",
+        "a bake-off", "places", "crowd", "a young key", "a colleague",
     ],
 )  # fmt: skip
 def test_each_sign_asks_for_what_honest_keys_do_not_show(facts: dict[str, float], names: list[str]) -> None:
