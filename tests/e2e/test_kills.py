@@ -26,7 +26,7 @@ from monitor.demo.world import World
 from monitor.domain import ActionState, Verb
 from monitor.store.base import Delivery
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
 
 N_KILLS = int(os.environ.get("MONITOR_TEST_KILLS", "50"))
 SEED = int(os.environ.get("MONITOR_TEST_SEED", "20261123"))
