@@ -27,7 +27,7 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     config.py       frozen settings; every default and every check
     frames.py       column schemas of all frames, and check()
     wording.py      money, times and text from outside, made readable for people
-    domain.py       frozen values every stage speaks in
+    domain/         frozen values every stage speaks in
     errors.py       the exception tree
 """
 

@@ -1,0 +1,63 @@
+"""Frozen values every stage speaks in. No I/O, no clock, no frames.
+
+Money inside the program is int64 **nano-dollars** (`*_nusd`, 1 USD = 10**9): sums are exact in any order.
+Floats in dollars (`*_usd`) appear only in values made for people and in settings at the key issuer.
+All times are aware UTC `datetime`; a window is half-open `[since, until)`.
+
+units.py      What everything is counted in, and the clock.
+keys.py       API keys as the inventory knows them.
+usage.py      What usage is split by, and how far it can be trusted.
+findings.py   What a detector flags, with its evidence.
+incidents.py  Findings of one cause, with a life.
+actions.py    What is done to a key, or not, and why.
+messages.py   What people are told.
+plan.py       What `decide` wants done.
+"""
+
+from __future__ import annotations
+
+from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.incidents import Incident, IncidentState
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
+from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
+from monitor.domain.plan import Plan
+from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
+from monitor.domain.usage import DataQuality, Dimension, LaneHealth, Quality
+
+__all__ = [
+    "BUCKET_S",
+    "HOUR_S",
+    "NUSD",
+    "PROBE",
+    "TWIN",
+    "Action",
+    "ActionState",
+    "ApiKey",
+    "Cause",
+    "Check",
+    "Clock",
+    "DataQuality",
+    "Dimension",
+    "Finding",
+    "Incident",
+    "IncidentState",
+    "Inventory",
+    "KeySettings",
+    "LaneHealth",
+    "Message",
+    "MessageKind",
+    "Notice",
+    "Plan",
+    "Quality",
+    "Reason",
+    "Receipt",
+    "Rung",
+    "Severity",
+    "Spend",
+    "Twin",
+    "Verb",
+    "Verdict",
+    "Workspace",
+    "short_id",
+]

@@ -1,0 +1,62 @@
+"""API keys as the inventory knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """The settings of a key that a response may change, exactly as the issuer returned them."""
+
+    is_disabled: bool
+    limit_usd: float | None
+    limit_reset: str | None
+    include_byok_in_limit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One API key as last seen in the inventory.
+
+    `key_hash` is the only identity; `key_name` is free text, not unique. Counters are int nano-dollars,
+    None where the issuer did not send them. `settings.limit_usd` None means no limit."""
+
+    key_hash: str
+    key_name: str
+    label: str
+    workspace_id: str | None
+    creator_user_id: str | None
+    settings: KeySettings
+    limit_remaining_usd: float | None
+    usage_nusd: int | None
+    usage_daily_nusd: int | None
+    usage_weekly_nusd: int | None
+    usage_monthly_nusd: int | None
+    byok_usage_nusd: int | None
+    created_at: datetime
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
+    byok_usage_daily_nusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One workspace of the account."""
+
+    workspace_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Every key of every workspace at `taken_at`. `is_complete` is False where a listing failed or looked cut off;
+    `vanished` are hashes known before that the issuer now confirms as gone (404)."""
+
+    taken_at: datetime
+    keys: tuple[ApiKey, ...]
+    workspaces: tuple[Workspace, ...]
+    vanished: tuple[str, ...] = ()
+    is_complete: bool = True
+    warnings: tuple[str, ...] = ()
