@@ -16,10 +16,6 @@ FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
-_LISTED = 40
-"""Keys named in one notice; the rest is counted, and listed by `openrouter-monitor incidents`."""
-
-
 def told(
     changes: Sequence[Change],
     resolved: Sequence[Incident],
@@ -116,12 +112,11 @@ def _listing(
     before: Sequence[Incident] = (),
     thread: str | None = None,
 ) -> Notice:
-    """`before`: further incidents of the same matter, named but told of already."""
+    """A notice that names every key, however many: none is lost in a storm. `before`: further incidents of the same matter, told
+    of already."""
     ordered = _by_dollars(incidents)
     lines = [_line(each, context) for each in ordered]
     lines += [f"{_line(each, context)}, told of before" for each in _by_dollars(before)]
-    if len(lines) > _LISTED:
-        lines[_LISTED:] = [f"and {len(lines) - _LISTED} more: openrouter-monitor incidents"]
     return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered, thread=thread)
 
 

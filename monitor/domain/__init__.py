@@ -20,7 +20,7 @@ from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
 from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.incidents import Incident, IncidentState
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
-from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
+from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
 from monitor.domain.usage import DataQuality, Dimension, LaneHealth, Quality
@@ -34,8 +34,10 @@ __all__ = [
     "Action",
     "ActionState",
     "ApiKey",
+    "Ask",
     "Cause",
     "Check",
+    "Choice",
     "Clock",
     "DataQuality",
     "Dimension",
@@ -48,6 +50,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Notice",
+    "Picture",
     "Plan",
     "Quality",
     "Reason",

@@ -12,6 +12,7 @@ from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
 from monitor.jobs.app import App, SourceClock
 from monitor.notify import message, routing
+from monitor.notify.parts import parts
 from monitor.respond import executor
 
 log = logging.getLogger(__name__)
@@ -76,13 +77,13 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
 
 
 def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
-    """Words for each notice, routed to the team that owns the key."""
+    """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names."""
     notices = tuple(notices)
     if not notices:
         return ()
     everything = app.store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
-    return tuple(_worded(app, notice, keys, workspaces, now) for notice in notices)
+    return tuple(part for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now)))
 
 
 def _worded(

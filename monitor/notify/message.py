@@ -249,13 +249,23 @@ def _resolved(notice: Notice, about: About) -> Words:
         title=f"Resolved: {_title_name(about, incident.key_hash)}",
         summary=(
             f"The incident of {called(about.key, incident.key_hash)} is over: {money(incident.spent_nusd)} above its usual"
-            f" in all, from {moment(incident.onset_at)} to {moment(incident.last_seen_at)}."
+            f" in all, from {moment(incident.onset_at)} to {moment(incident.last_seen_at)}; {noticed(incident)}."
         ),
         severity=Severity.NOTICE,
-        facts=(*_identity(about, incident.key_hash), ("Closed", moment(ended))),
+        facts=(
+            *_identity(about, incident.key_hash),
+            ("Total damage", f"{money(incident.spent_nusd)} above usual"),
+            ("Time to detect", duration(max(timedelta(), incident.opened_at - incident.onset_at))),
+            ("Closed", moment(ended)),
+        ),
         sections=(("How it ended", tuple(lines)),) if lines else (),
         undo=command(about.restore_command, incident.key_hash) if is_disabled else "",
     )
+
+
+def noticed(incident: Incident) -> str:
+    """How long it took the monitor, in a few words."""
+    return f"noticed {duration(max(timedelta(), incident.opened_at - incident.onset_at))} after it began"
 
 
 def _plain(notice: Notice, _about: About) -> Words:
