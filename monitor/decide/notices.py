@@ -16,6 +16,7 @@ FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
+
 def told(
     changes: Sequence[Change],
     resolved: Sequence[Incident],
