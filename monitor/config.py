@@ -44,6 +44,8 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+SlackUser = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{5,}$")]
+SlackGroup = Annotated[str, Field(pattern=r"^S[A-Z0-9]{5,}$")]
 SeverityName = Annotated[Severity, BeforeValidator(_severity)]
 
 
@@ -89,12 +91,25 @@ class Slack(Section):
         True, description="false: messages are written to standard output instead (the journal, under systemd)"
     )
 
+    app_token: SecretStr | None = Field(
+        None,
+        description="the app-level token that lets buttons work; never in this file: SLACK_APP_TOKEN or a credentials file",
+    )
+    app_token_file: Path | None = Field(None, description="file (mode 0600) that holds the app-level token")
+    allowed_users: tuple[SlackUser, ...] = Field((), description="ids of the Slack users whose buttons work")
+    allowed_groups: tuple[SlackGroup, ...] = Field((), description="ids of the Slack user groups whose buttons work")
+
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
         if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/") + "/"
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether messages carry buttons: somebody listens, and somebody may press them."""
+        return self.app_token is not None and bool(self.allowed_users or self.allowed_groups)
 
 
 class Store(Section):

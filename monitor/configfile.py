@@ -39,6 +39,7 @@ class SecretPlace:
 SECRETS = (
     SecretPlace("openrouter", "management_key", "openrouter-management-key", "OPENROUTER_MANAGEMENT_KEY"),
     SecretPlace("slack", "bot_token", "slack-bot-token", "SLACK_BOT_TOKEN"),
+    SecretPlace("slack", "app_token", "slack-app-token", "SLACK_APP_TOKEN"),
 )
 
 

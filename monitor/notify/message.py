@@ -15,6 +15,8 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Ask,
+    Choice,
     Incident,
     Message,
     MessageKind,
@@ -25,6 +27,7 @@ from monitor.domain import (
     Verb,
     short_id,
 )
+from monitor.notify.asking import ask_about, ask_only
 from monitor.notify.wording import QUALITIES, called, cause_line, command, short_hash
 from monitor.wording import (
     REASONS,
@@ -61,6 +64,7 @@ class Words:
     evidence: tuple[str, ...] = ()
     sections: Sections = ()
     undo: str = ""
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def compose(
         footer=_footer(notice, now=now, data_as_of=data_as_of),
         thread=_thread(notice),
         created_at=now,
+        ask=words.ask,
     )
 
 
@@ -141,6 +146,7 @@ def _alert(notice: Notice, about: About) -> Words:
         evidence=tuple(cause_line(cause) for cause in incident.causes),
         sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
         undo=command(about.restore_command, incident.key_hash) if is_act else "",
+        ask=ask_about(incident, about.key),
     )
 
 
@@ -206,6 +212,7 @@ def _action(notice: Notice, about: About) -> Words:
         facts=(*_identity(about, action.key_hash), *_prior(action)),
         sections=(("What was done", tuple(lines)),),
         undo=command(about.restore_command if is_disable else REVOKE, action.key_hash),
+        ask=ask_only(incident, Choice.RESTORE) if incident is not None and is_disable else None,
     )
 
 
@@ -233,6 +240,7 @@ def _action_failed(notice: Notice, about: About) -> Words:
         severity=Severity.CRITICAL,
         facts=(*_identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
         sections=(("What to do", now_what if action.verb is Verb.DISABLE else again),),
+        ask=ask_only(incident, Choice.DISABLE) if incident is not None and action.verb is Verb.DISABLE else None,
     )
 
 
@@ -260,6 +268,7 @@ def _resolved(notice: Notice, about: About) -> Words:
         ),
         sections=(("How it ended", tuple(lines)),) if lines else (),
         undo=command(about.restore_command, incident.key_hash) if is_disabled else "",
+        ask=ask_about(incident, about.key),
     )
 
 

@@ -16,6 +16,7 @@ from monitor import config
 from monitor.domain import Clock, Message, MessageKind, Receipt
 from monitor.errors import ChannelRefused, DeliveryError
 from monitor.notify import slack_blocks
+from monitor.notify.slack_board import SlackBoard
 from monitor.notify.slack_door import DEADLINE_S, SlackDoor, cursor, records, scopes
 
 GAP_S: Final = 1.0
@@ -39,6 +40,7 @@ class SlackNotifier:
     ) -> None:
         self._settings, self._clock = settings, clock
         self.door = SlackDoor(token, settings.base_url, clock, place="slack.bot_token", deadline_s=deadline_s)
+        self.board = SlackBoard(self.door, has_buttons=settings.takes_answers)
         self._channel_ids: dict[str, str] = {}
         self._sent_at: dict[str, float] = {}
 
@@ -52,7 +54,7 @@ class SlackNotifier:
         channel = thread.channel if thread else message.channel
         if not channel:
             raise ChannelRefused("the message has no channel; set slack.default_channel")
-        text, blocks, metadata = slack_blocks.render(message)
+        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._settings.takes_answers)
         await self._pace(channel)
         call = self.door.sdk.chat_postMessage(
             channel=channel,

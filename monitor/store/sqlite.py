@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from monitor.store.base import Store
+from monitor.store.cards import SqliteCards
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
 from monitor.store.keys import SqliteKeys
@@ -29,6 +30,7 @@ class SqliteStore:
     keys: SqliteKeys
     ledger: SqliteLedger
     outbox: SqliteOutbox
+    cards: SqliteCards
     state: SqliteState
     maintenance: SqliteMaintenance
 
@@ -56,6 +58,7 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         keys=SqliteKeys(database, catalog),
         ledger=SqliteLedger(database),
         outbox=SqliteOutbox(database),
+        cards=SqliteCards(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),
     )
