@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import checkpoint, digest, rebuild, replay, startup, upkeep
+from monitor.jobs import cards, checkpoint, digest, rebuild, replay, startup, upkeep
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
@@ -31,6 +31,7 @@ from monitor.wiring import new_state, open_app, shipped_models
 log = logging.getLogger(__name__)
 
 DELIVER_EVERY = timedelta(seconds=2)
+CARDS_EVERY = timedelta(seconds=5)
 RETRY_BACKFILL_S = 300.0
 
 
@@ -77,6 +78,9 @@ def service_of(app: App, watch: Watch) -> Service:
     async def deliver_due() -> None:
         await deliver(app)
 
+    async def edit() -> None:
+        await cards.refresh(app)
+
     async def retrain() -> None:
         await asyncio.to_thread(startup.retrain, app, app.now())
 
@@ -98,6 +102,7 @@ def service_of(app: App, watch: Watch) -> Service:
     cron = CronTrigger.from_crontab(schedule.digest_cron, timezone=settings.digest.zone)
     beats = (
         Beat("deliver", deliver_due, every=DELIVER_EVERY),
+        Beat("cards", edit, every=CARDS_EVERY),
         Beat("train", retrain, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("upkeep", care, every=timedelta(days=1), is_first_at_once=False),
         Beat("backup", back_up, every=timedelta(hours=1), is_first_at_once=False),

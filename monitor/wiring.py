@@ -118,6 +118,7 @@ async def open_app(
 
     clock = clock or SystemClock()
     notifier = notifier or make_notifier(settings, clock)
+    board = getattr(notifier, "board", None)
     store = open_store(settings)
     source, transport = make_source(settings, clock, store.keys.catalog, random.Random(SEED), budgets=budgets)
     source.remember(store.keys.keys(include_vanished=True))
@@ -135,6 +136,8 @@ async def open_app(
             notifier=notifier,
             pipeline=Pipeline(settings, store.keys.catalog, new_state(settings)),
             seed=SEED,
+            board=board,
+            people=board,
         )
     finally:
         await notifier.close()

@@ -17,6 +17,7 @@ from monitor.demo.conversations import SCOPES, Channel, Conversations, SlackErro
 from monitor.demo.faults import Fault, apply
 from monitor.demo.loopback import LoopbackServer
 from monitor.demo.record import RecordedRequest
+from monitor.demo.slack_files import Files
 from monitor.domain import Clock
 
 
@@ -40,6 +41,8 @@ class FakeSlack:
         self.requests: list[RecordedRequest] = []
         self.is_token_valid = True
         self.conversations = Conversations(clock=clock, channels=channels, members=members or {}, scopes=scopes)
+        self.files = Files(self.conversations, origin=lambda: self._server.origin)
+        self._methods = {**self.conversations.methods, **self.files.methods}
         self._clock = clock
         self._token = token
         self._server = LoopbackServer(self._app(), host=host, port=port)
@@ -77,7 +80,18 @@ class FakeSlack:
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=4 << 20)
         app.router.add_route("*", "/api/{method}", self._handle)
+        app.router.add_post("/upload/{file_id}", self._handle_upload)
         return app
+
+    async def _handle_upload(self, request: web.Request) -> web.StreamResponse:
+        """The address a file is uploaded to: knows no token, and refuses to be handed one."""
+
+        async def taken(request: web.Request) -> web.Response:
+            is_ours = "Authorization" not in request.headers
+            is_ours = is_ours and self.files.receive(request.match_info["file_id"], await request.read())
+            return web.Response(text="OK" if is_ours else "refused", status=200 if is_ours else 400)
+
+        return await apply(self.faults, request, taken)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
@@ -100,7 +114,7 @@ class FakeSlack:
         try:
             arguments = await self._arguments(request)
             self._authorize(request, arguments)
-            known = self.conversations.methods.get(request.match_info["method"])
+            known = self._methods.get(request.match_info["method"])
             if known is None:
                 raise SlackError("unknown_method", req_method=request.match_info["method"])
             scope, method, allowed = known
@@ -135,7 +149,7 @@ class FakeSlack:
                 raise SlackError("json_not_object")
             return arguments | body
         arguments |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        for name in ("blocks", "metadata"):
+        for name in ("blocks", "metadata", "files"):
             if isinstance(arguments.get(name), str):
                 try:
                     arguments[name] = msgspec.json.decode(arguments[name].encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.collect.base import History, Source
 from monitor.config import Settings
 from monitor.domain import Clock, Verb
-from monitor.notify.base import Notifier
+from monitor.notify.base import Board, Notifier, People
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
 from monitor.store.base import Store
@@ -18,7 +18,9 @@ from monitor.store.base import Store
 
 @dataclass(slots=True)
 class App:
-    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock)."""
+    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock).
+
+    `board`, `people`: None where the sink can neither change what it showed nor tell who is who."""
 
     settings: Settings
     clock: Clock
@@ -31,6 +33,8 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    board: Board | None = None
+    people: People | None = None
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

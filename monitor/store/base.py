@@ -205,7 +205,7 @@ class Card:
 
     `shown`: what was shown last (a digest, empty before the first edit), at `shown_at`; nothing is tried before `due_at`.
     `n_refused`: how often the sink refused the picture inside the message. `file_id`: the picture, once the sink holds it;
-    `n_tries`: how often it was tried."""
+    `n_tries`: how often it was tried, not to be tried before `picture_due_at`."""
 
     incident_id: str
     shown: str = ""
@@ -215,6 +215,7 @@ class Card:
     file_id: str | None = None
     alt_text: str = ""
     n_tries: int = 0
+    picture_due_at: datetime | None = None
 
 
 class Outcome(enum.StrEnum):

@@ -37,6 +37,7 @@ class SqliteCards:
             file_id=row.file_id,
             alt_text=row.alt_text,
             n_tries=row.n_tries,
+            picture_due_at=from_us_or_none(row.picture_due_at_us or None),
         )
 
     def put(self, card: Card) -> None:
@@ -50,6 +51,7 @@ class SqliteCards:
             "file_id": card.file_id,
             "alt_text": card.alt_text,
             "n_tries": card.n_tries,
+            "picture_due_at_us": to_us(card.picture_due_at) if card.picture_due_at else 0,
         }
         insert = sqlite.insert(cards).values(row)
         with self._database.write(is_synced=True) as connection:

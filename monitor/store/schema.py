@@ -245,6 +245,7 @@ cards: Final = sa.Table(
     _text("file_id", nullable=True),
     _text("alt_text"),
     _int("n_tries"),
+    _int("picture_due_at_us"),
     **_STRICT,
 )
 

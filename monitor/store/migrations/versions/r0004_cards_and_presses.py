@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("file_id", sa.Text),
         sa.Column("alt_text", sa.Text, nullable=False),
         sa.Column("n_tries", sa.Integer, nullable=False),
+        sa.Column("picture_due_at_us", sa.Integer, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(
