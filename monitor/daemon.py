@@ -15,18 +15,20 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import cards, checkpoint, digest, rebuild, replay, startup, upkeep
+from monitor.jobs import buttons, cards, checkpoint, digest, rebuild, replay, startup, upkeep
+from monitor.jobs.answers import TodaysDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
 from monitor.notify.base import Notifier
+from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
 from monitor.service import Beat, Service
 from monitor.systemd import Notify
-from monitor.wiring import new_state, open_app, shipped_models
+from monitor.wiring import make_listener, new_state, open_app, shipped_models
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +61,36 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
         service = service_of(app, watch)
         history = asyncio.create_task(read_history(app, watch))
         try:
-            await service.run()
+            async with listening(app):
+                await service.run()
         finally:
             history.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await history
             await asyncio.to_thread(checkpoint.save, app)
             await deliver(app, limit=5)
+
+
+@asynccontextmanager
+async def listening(app: App) -> AsyncIterator[None]:
+    """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
+    desk = TodaysDesk(app)
+
+    async def handle(press: Pressed) -> None:
+        await buttons.pressed(app, desk, press)
+
+    listener = make_listener(app.settings, app.clock, handle)
+    if listener is None:
+        yield
+        return
+    running = asyncio.create_task(listener.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await listener.close()
 
 
 def service_of(app: App, watch: Watch) -> Service:

@@ -45,7 +45,7 @@ class SentMessages:
         return Receipt(message.channel, f"r{len(self.sent)}")
 
 
-def settings_in(state_dir: Path, **sections: dict[str, Any]) -> Settings:
+def settings_in(state_dir: Path, **sections: Any) -> Settings:
     """Settings whose state directory is this one."""
     sections["store"] = {"state_dir": state_dir} | sections.get("store", {})
     return Settings.model_validate(sections)
@@ -73,8 +73,8 @@ def an_app(
 ) -> App:
     """An app on the store in `state_dir` (made there if there is none). Sections of settings by name, or fields of App.
 
-    A field that is a dict is a section of the settings."""
-    sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict)}
+    A field that is a dict or a list is a section of the settings."""
+    sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict | list)}
     settings = settings_in(state_dir, **sections)
     store: Store = changes.pop("store", None) or a_store(state_dir)
     fields: dict[str, Any] = {

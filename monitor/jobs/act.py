@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
 from monitor.jobs.app import App, SourceClock
-from monitor.notify import message, routing
+from monitor.notify import asking, message, routing
 from monitor.notify.parts import parts
 from monitor.respond import executor
 
@@ -95,7 +95,7 @@ def _worded(
     to = routing.route(
         key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
     )
-    return message.compose(
+    worded = message.compose(
         notice,
         key,
         channel=to.channel,
@@ -104,3 +104,4 @@ def _worded(
         now=now,
         data_as_of=notice.incident.quality.as_of if notice.incident else None,
     )
+    return replace(worded, ask=asking.narrowed(worded.ask, app.choices))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.collect.base import History, Source
 from monitor.config import Settings
-from monitor.domain import Clock, Verb
+from monitor.domain import Choice, Clock, Verb
 from monitor.notify.base import Board, Notifier, People
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
@@ -20,7 +20,8 @@ from monitor.store.base import Store
 class App:
     """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock).
 
-    `board`, `people`: None where the sink can neither change what it showed nor tell who is who."""
+    `board`, `people`: None where the sink can neither change what it showed nor tell who is who.
+    `choices`: answers that the desk can carry out; only these are offered."""
 
     settings: Settings
     clock: Clock
@@ -35,6 +36,7 @@ class App:
     seed: int = 0
     board: Board | None = None
     people: People | None = None
+    choices: frozenset[Choice] = frozenset({Choice.ACKNOWLEDGE, Choice.DISABLE, Choice.RESTORE})
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

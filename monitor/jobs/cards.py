@@ -22,7 +22,7 @@ from typing import Final
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
 from monitor.errors import DeliveryError
 from monitor.jobs.app import App
-from monitor.notify import routing, slack_blocks
+from monitor.notify import asking, routing, slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
 from monitor.report import alert_chart, alert_drawing
@@ -189,7 +189,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
         key, routes=app.settings.routes, workspaces=workspaces, default_channel=app.settings.slack.default_channel
     )
     is_embedded = before.file_id is not None and before.n_refused < MAX_REFUSALS
-    return card(
+    made = card(
         shown.root,
         Story(
             incident=incident,
@@ -202,6 +202,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         picture=Picture(before.file_id or "", before.alt_text) if is_embedded else None,
     )
+    return replace(made, ask=asking.narrowed(made.ask, app.choices))
 
 
 def _digests(message: Message) -> tuple[str, str]:
