@@ -21,13 +21,15 @@ PATIENCE_S: Final = 3.0
 
 class Socket:
     """The other end of the app's connections. `refusals`: error words for the next calls of apps.connections.open;
-    `address`: what is told instead of our own, for a client that must not believe it."""
+    `address`: what is told instead of our own, for a client that must not believe it. `answers_pings` off: connections to come
+    stand half open."""
 
     def __init__(
         self, conversations: Conversations, clock: Clock, *, app_token: str, origin: Callable[[], str]
     ) -> None:
         self.refusals: list[str] = []
         self.address: str | None = None
+        self.answers_pings = True
         self.opened: list[str] = []
         self.connections: list[web.WebSocketResponse] = []
         self.latency_s: list[float] = []
@@ -56,7 +58,7 @@ class Socket:
         if ticket not in self._tickets:
             return web.Response(status=403)
         self._tickets.discard(ticket)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         await socket.send_json({"type": "hello", "num_connections": len(self.connections) + 1})
         self.connections.append(socket)
