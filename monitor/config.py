@@ -96,6 +96,9 @@ class Slack(Section):
         description="the app-level token that lets buttons work; never in this file: SLACK_APP_TOKEN or a credentials file",
     )
     app_token_file: Path | None = Field(None, description="file (mode 0600) that holds the app-level token")
+    message_creators: bool = Field(
+        True, description="true: messages about a key that no route matches go to who created it, if Slack knows them"
+    )
     allowed_users: tuple[SlackUser, ...] = Field((), description="ids of the Slack users whose buttons work")
     allowed_groups: tuple[SlackGroup, ...] = Field((), description="ids of the Slack user groups whose buttons work")
 

@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import buttons, cards, checkpoint, digest, rebuild, replay, startup, upkeep
+from monitor.jobs import buttons, cards, checkpoint, digest, owners, rebuild, replay, startup, upkeep
 from monitor.jobs.answers import TodaysDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 DELIVER_EVERY = timedelta(seconds=2)
 CARDS_EVERY = timedelta(seconds=5)
+OWNERS_EVERY = timedelta(minutes=5)
 RETRY_BACKFILL_S = 300.0
 
 
@@ -103,9 +104,6 @@ def service_of(app: App, watch: Watch) -> Service:
     async def deliver_due() -> None:
         await deliver(app)
 
-    async def edit() -> None:
-        await cards.refresh(app)
-
     async def retrain() -> None:
         await asyncio.to_thread(startup.retrain, app, app.now())
 
@@ -127,7 +125,7 @@ def service_of(app: App, watch: Watch) -> Service:
     cron = CronTrigger.from_crontab(schedule.digest_cron, timezone=settings.digest.zone)
     beats = (
         Beat("deliver", deliver_due, every=DELIVER_EVERY),
-        Beat("cards", edit, every=CARDS_EVERY),
+        *_people_beats(app),
         Beat("train", retrain, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("upkeep", care, every=timedelta(days=1), is_first_at_once=False),
         Beat("backup", back_up, every=timedelta(hours=1), is_first_at_once=False),
@@ -137,6 +135,18 @@ def service_of(app: App, watch: Watch) -> Service:
     )
     watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
     return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ))
+
+
+def _people_beats(app: App) -> tuple[Beat, ...]:
+    """What people see is kept true, and who they are is known."""
+
+    async def edit() -> None:
+        await cards.refresh(app)
+
+    async def find_owners() -> None:
+        await owners.refresh(app)
+
+    return Beat("cards", edit, every=CARDS_EVERY), Beat("owners", find_owners, every=OWNERS_EVERY)
 
 
 async def read_history(app: App, watch: Watch, progress: Progress | None = None) -> None:

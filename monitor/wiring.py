@@ -140,6 +140,7 @@ async def open_app(
             seed=SEED,
             board=board,
             people=board,
+            directory=source,
         )
     finally:
         await notifier.close()

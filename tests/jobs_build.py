@@ -64,6 +64,7 @@ def a_store(state_dir: Path) -> Store:
     """The store in a state directory, made there if there is none."""
     path = state_dir / "monitor.db"
     if not path.exists():
+        state_dir.mkdir(exist_ok=True)
         path.write_bytes(_empty_store())
     return open_store(str(path))
 

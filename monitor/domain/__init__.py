@@ -19,7 +19,7 @@ from __future__ import annotations
 from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
 from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.incidents import Incident, IncidentState
-from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
@@ -47,6 +47,7 @@ __all__ = [
     "Inventory",
     "KeySettings",
     "LaneHealth",
+    "Member",
     "Message",
     "MessageKind",
     "Notice",

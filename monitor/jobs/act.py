@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
+from monitor.jobs import owners
 from monitor.jobs.app import App, SourceClock
-from monitor.notify import asking, message, routing
+from monitor.notify import asking, message
 from monitor.notify.parts import parts
 from monitor.respond import executor
 
@@ -91,10 +92,7 @@ def _worded(
 ) -> Message:
     about = notice.incident or notice.action or notice.verdict
     key = keys.get(about.key_hash) if about else None
-    settings = app.settings
-    to = routing.route(
-        key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
-    )
+    to = owners.where(app.store, app.settings, key, workspaces)
     worded = message.compose(
         notice,
         key,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from monitor.collect.base import History, Source
+from monitor.collect.base import Directory, History, Source
 from monitor.config import Settings
 from monitor.domain import Choice, Clock, Verb
 from monitor.notify.base import Board, Notifier, People
@@ -36,6 +36,7 @@ class App:
     seed: int = 0
     board: Board | None = None
     people: People | None = None
+    directory: Directory | None = None
     choices: frozenset[Choice] = frozenset({Choice.ACKNOWLEDGE, Choice.DISABLE, Choice.RESTORE})
 
     def now(self) -> datetime:

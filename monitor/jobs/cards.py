@@ -21,8 +21,9 @@ from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
 from monitor.errors import DeliveryError
+from monitor.jobs import owners
 from monitor.jobs.app import App
-from monitor.notify import asking, routing, slack_blocks
+from monitor.notify import asking, slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
 from monitor.report import alert_chart, alert_drawing
@@ -185,9 +186,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
         if each.verb in {Verb.DISABLE, Verb.RESTORE}
     )
     decided = [each for each in store.cards.presses(incident.incident_id) if each.outcome is Outcome.DONE]
-    to = routing.route(
-        key, routes=app.settings.routes, workspaces=workspaces, default_channel=app.settings.slack.default_channel
-    )
+    to = owners.where(store, app.settings, key, workspaces)
     is_embedded = before.file_id is not None and before.n_refused < MAX_REFUSALS
     made = card(
         shown.root,

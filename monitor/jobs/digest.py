@@ -24,6 +24,7 @@ from monitor.domain import HOUR_S, Dimension, Message
 from monitor.frames import ALL_KEYS, QUALITY_CODES
 from monitor.jobs import arming
 from monitor.jobs.app import App
+from monitor.jobs.owners import creators as creators_of
 from monitor.notify import routing
 from monitor.report import digest as digests
 from monitor.report import render
@@ -51,7 +52,12 @@ def make(store: Store, settings: Settings, now: datetime) -> Digest:
     weeks = weeks_before(now, settings.digest.zone)
     since, until = weeks.previous.since, weeks.current.until
     keys, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
-    owners = routing.owners(everything, routes=settings.routes, workspaces=store.keys.workspaces())
+    owners = routing.owners(
+        everything,
+        routes=settings.routes,
+        workspaces=store.keys.workspaces(),
+        creators=creators_of(store, settings),
+    )
     return digests.build(
         store.usage.read_hourly(since, until),
         weeks=weeks,

@@ -28,6 +28,7 @@ LOOK_BACK: Final = timedelta(hours=1)
 """How far before a message's own time the look-up starts: more than any skew between our clock and Slack's."""
 
 _ID: Final = re.compile(r"[CGD][A-Z0-9]{6,}")
+_USER: Final = re.compile(r"[UW][A-Z0-9]{6,}")
 _QUIET_REPLIES: Final = frozenset({MessageKind.RESOLVED})
 """Kinds that in a thread stay there; all others are shown in the channel as well, because somebody has to see them."""
 
@@ -126,6 +127,12 @@ class SlackNotifier:
         return self._channel_ids[channel]
 
     async def _resolve(self, channel_name: str) -> str:
+        if _USER.fullmatch(channel_name):
+            call = self.door.sdk.conversations_open(users=channel_name)
+            opened = (await self.door.call("conversations.open", call, has_effect=False)).get("channel")
+            if isinstance(opened, Mapping) and isinstance(opened.get("id"), str):
+                return str(opened["id"])
+            raise ChannelRefused("Slack opens no conversation with this user")
         params: dict[str, Any] = {"types": "public_channel,private_channel", "exclude_archived": True, "limit": 999}
         for _ in range(MAX_PAGES):
             answer = await self.door.read("conversations.list", params)
