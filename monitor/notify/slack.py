@@ -16,6 +16,7 @@ from monitor import config
 from monitor.domain import Clock, Message, MessageKind, Receipt
 from monitor.errors import ChannelRefused, DeliveryError
 from monitor.notify import slack_blocks
+from monitor.notify.scopes import missing
 from monitor.notify.slack_board import SlackBoard
 from monitor.notify.slack_door import DEADLINE_S, SlackDoor, cursor, records, scopes
 
@@ -91,7 +92,7 @@ class SlackNotifier:
         try:
             identity = await self.door.call("auth.test", self.door.sdk.auth_test(), has_effect=False)
             granted = scopes(identity)
-            problems = ["the app lacks the scope chat:write"] if granted and "chat:write" not in granted else []
+            problems = missing(granted, self._settings)
             if not channel:
                 return (*problems, "no channel is set: slack.default_channel")
             return (*problems, *await self._check_channel(channel, granted))
@@ -103,6 +104,8 @@ class SlackNotifier:
         await self.door.close()
 
     async def _check_channel(self, channel: str, granted: frozenset[str]) -> list[str]:
+        if granted and "channels:read" not in granted and not _ID.fullmatch(channel):
+            return [f"the app lacks the scope channels:read: {channel} cannot be found by name"]
         channel_id = await self._channel_id(channel)
         call = self.door.sdk.conversations_info(channel=channel_id)
         info = (await self.door.call("conversations.info", call, has_effect=False)).get("channel")
