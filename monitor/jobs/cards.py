@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
@@ -27,7 +27,8 @@ from monitor.notify import asking, slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
 from monitor.report import alert_chart, alert_drawing
-from monitor.store.base import Card, Delivery, Outcome
+from monitor.report.alert_chart import Chart
+from monitor.store.base import Card, Delivery, Outcome, Store
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +108,9 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
         found = await board.find_attached(file_name, shown.at) if before.n_tries else None
         tried = replace(before, n_tries=before.n_tries + 1)
         await asyncio.to_thread(app.store.cards.put, tried)
-        drawn, alt_text = await asyncio.to_thread(draw, app, shown.incident)
+        picture, alt_text = await asyncio.to_thread(draw, app.store, shown.incident, app.now())
         if found is None:
-            found = await board.attach(drawn, file_name=file_name, alt_text=alt_text, thread=shown.at)
+            found = await board.attach(picture, file_name=file_name, alt_text=alt_text, thread=shown.at)
     except DeliveryError as error:
         log.warning("picture_not_sent", extra={"incident": shown.incident.incident_id, "error": str(error)})
         n_tries = MAX_TRIES if error.permanent else before.n_tries + 1
@@ -122,9 +123,8 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
     return with_picture
 
 
-def draw(app: App, incident: Incident) -> tuple[bytes, str]:
+def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
     """(PNG, the picture in words) of an incident's key, from the store."""
-    now, store = app.now(), app.store
     catalog = store.keys.catalog
     key_no = catalog.known_key_no(incident.key_hash)
     since = alert_chart.reads_from(incident, now)
@@ -137,8 +137,13 @@ def draw(app: App, incident: Incident) -> tuple[bytes, str]:
         incident=incident,
         now=now,
     )
+    return drawn(shown), alert_chart.told(shown)
+
+
+def drawn(shown: Chart) -> bytes:
+    """The PNG; one thread draws at a time."""
     with _DRAWING:
-        return alert_drawing.drawn(shown), alert_chart.told(shown)
+        return alert_drawing.drawn(shown)
 
 
 async def _edited(app: App, board: Board, shown: Shown, before: Card) -> bool:

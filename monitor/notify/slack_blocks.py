@@ -151,7 +151,6 @@ def _blocks_that_fit(message: Message) -> list[Block]:
 def _blocks(message: Message, detail: Detail) -> list[Block]:
     blocks = [_header(message), _section(fit(message.summary, min(detail.summary, MAX_SECTION)) or "-")]
     blocks += [_picture(message.picture)] if message.picture else []
-    blocks += _facts(message.facts[: detail.facts], detail)
     blocks += _list("Why", message.evidence, detail)
     for heading, lines in message.sections[: detail.sections]:
         blocks += _list(heading, lines, detail)
@@ -160,6 +159,7 @@ def _blocks(message: Message, detail: Detail) -> list[Block]:
     if undo := fit(message.undo, 4 * detail.line):
         blocks.append(_section(f"*To undo*\n`{undo}`"))
     blocks += [_buttons(message.ask)] if message.ask and message.ask.choices else []
+    blocks += _facts(message.facts[: detail.facts], detail)  # last: on a telephone they would push the buttons away
     if footer := fit(message.footer, 2 * detail.line):
         blocks.append({"type": "context", "elements": [_text(footer)]})
     return blocks

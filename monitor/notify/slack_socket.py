@@ -87,13 +87,26 @@ class SlackListener:
             await asyncio.gather(*left, return_exceptions=True)
         await self._door.close()
 
-    async def _connect(self) -> aiohttp.ClientWebSocketResponse:
-        """One attempt, with a ticket of its own. Raises DeliveryError."""
+    async def check(self) -> tuple[str, ...]:
+        """What keeps buttons from working, in sentences; asks for an address, connects to none."""
+        try:
+            await self._address()
+        except DeliveryError as error:
+            return (str(error),)
+        return ()
+
+    async def _address(self) -> str:
+        """A ticket that works once. Raises DeliveryError."""
         call = self._door.sdk.api_call("apps.connections.open")
         answer = await self._door.call("apps.connections.open", call, has_effect=False)
         url = answer.get("url")
         if not isinstance(url, str) or not self._door.is_ours(url, scheme="wss"):
             raise DeliveryError("apps.connections.open names an address that is not Slack's own", permanent=True)
+        return url
+
+    async def _connect(self) -> aiohttp.ClientWebSocketResponse:
+        """One attempt, with a ticket of its own. Raises DeliveryError."""
+        url = await self._address()
         connecting = self._door.session.ws_connect(url, heartbeat=self._heartbeat_s, max_msg_size=MAX_ENVELOPE_BYTES)
         socket = await self._door.call("connect", connecting, has_effect=False)
         self.n_connected += 1

@@ -6,7 +6,7 @@ Drawn by matplotlib's Agg, without a screen. Text from outside is cut to letters
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -23,8 +23,8 @@ from monitor.domain import HOUR_S, NUSD
 from monitor.report.alert_chart import Band, Chart, gaps, label, usual_range
 from monitor.wording import money, shorten
 
-SIZE: Final = (1280, 880)
-"""Pixels: a telephone shows it at about a third."""
+SIZE: Final = (1040, 900)
+"""Pixels: a telephone shows it some 310 wide, at which the letters are still nine high."""
 
 _DPI: Final = 160
 _GROUND, _INK, _PALE = "#ffffff", "#1d2330", "#5b6472"
@@ -32,7 +32,8 @@ _COLORS: Final = ("#b3402a", "#1f6fb2", "#2a9179", "#c58a1b", "#7a5aa6")
 """Of models, most dollars first: told apart also by those who see no red and green, and in gray."""
 
 _OTHERS, _USUAL, _INCIDENT, _GAP = "#9aa1ab", "#1d2330", "#fbe3dd", "#e8eaee"
-_LETTERS: Final = 26
+_BAND: Final = "#d9dbdf"
+_LETTERS: Final = 18
 
 
 def drawn(shown: Chart) -> bytes:
@@ -40,7 +41,7 @@ def drawn(shown: Chart) -> bytes:
     with _settings():
         figure = Figure(figsize=(SIZE[0] / _DPI, SIZE[1] / _DPI), dpi=_DPI, facecolor=_GROUND)
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.115, 0.085, 0.865, 0.66), facecolor=_GROUND)
+        axes = figure.add_axes((0.125, 0.08, 0.855, 0.6), facecolor=_GROUND)
         _frame(axes, shown)
         _ground(axes, shown)
         _bands(axes, shown)
@@ -55,7 +56,7 @@ def drawn(shown: Chart) -> bytes:
 def _settings() -> Iterator[None]:
     """matplotlib's defaults, whatever the machine's configuration says."""
     ours: Any = {  # typed by matplotlib as one of some three hundred words
-        "font.size": 13,
+        "font.size": 14,
         "text.color": _INK,
         "axes.labelcolor": _INK,
         "xtick.color": _PALE,
@@ -83,9 +84,9 @@ def _frame(axes: Axes, shown: Chart) -> None:
     axes.grid(axis="y", color=_GAP, linewidth=1)
     axes.set_axisbelow(True)
     midnights = np.arange(-(-int(first) // 86_400) * 86_400, int(last), 86_400)
-    midnights = midnights[midnights < last - (last - first) / 20]
+    midnights = midnights[midnights < last - (last - first) / 14]
     days = [datetime.fromtimestamp(int(at), tz=UTC) for at in midnights]
-    axes.set_xticks(midnights, [f"{day:%a} {day.day}" for day in days], ha="left")
+    axes.set_xticks(midnights, [f"{day:%a}" for day in days], ha="left")
 
 
 def _ground(axes: Axes, shown: Chart) -> None:
@@ -122,7 +123,7 @@ def _usual(axes: Axes, shown: Chart) -> None:
     """The usual range: a shade, and its upper edge as a line."""
     edges = np.append(shown.hours_s, shown.hours_s[-1:] + HOUR_S).astype(np.float64)
     low, high = (np.append(each, each[-1:]) for each in (shown.low_nusd, shown.high_nusd))
-    axes.fill_between(edges, low, high, step="post", color="#d9dbdf", linewidth=0, zorder=1)
+    axes.fill_between(edges, low, high, step="post", color=_BAND, linewidth=0, zorder=1)
     axes.plot(edges, high, drawstyle="steps-post", color=_GROUND, linewidth=3.2, zorder=3.4)
     axes.plot(edges, high, drawstyle="steps-post", color=_USUAL, linewidth=1.4, zorder=3.5)
 
@@ -132,27 +133,34 @@ def _legend(figure: Figure, shown: Chart) -> None:
         (Patch(color=color), f"{_drawable(label(band))}{' (new)' if band.is_first_seen else ''}")
         for band, color in zip(shown.bands, _colors(shown.bands), strict=True)
     ][::-1]
-    if np.isfinite(shown.high_nusd).any():
-        entries.append((Patch(facecolor="#d9dbdf", edgecolor=_USUAL), f"usual at that hour: {usual_range(shown)}"))
-    figure.text(0.02, 0.955, "Dollars an hour, by model", fontsize=15, fontweight="bold", va="center")
+    n_rows = -(-len(entries) // 2)
+    figure.text(0.02, 0.955, "Dollars an hour", fontsize=16, fontweight="bold", va="center")
     week = shown.until.astimezone(UTC)
     begins = week - timedelta(hours=len(shown.hours_s))
     figure.text(
         0.98, 0.955, f"{begins.day} {begins:%b} to {week.day} {week:%b}, UTC", color=_PALE, ha="right", va="center"
     )
-    figure.legend(
+    _listed(figure, entries, top=0.925, columns=2)
+    if np.isfinite(shown.high_nusd).any():
+        usual = (Patch(facecolor=_BAND, edgecolor=_USUAL), f"usual at that hour: {usual_range(shown)}")
+        _listed(figure, [usual], top=0.925 - 0.052 * n_rows, columns=1)
+
+
+def _listed(figure: Figure, entries: Sequence[tuple[Patch, str]], *, top: float, columns: int) -> None:
+    legend = figure.legend(
         [patch for patch, _ in entries],
         [said for _, said in entries],
         loc="upper left",
-        bbox_to_anchor=(0.01, 0.925),
-        ncols=2,
+        bbox_to_anchor=(0.01, top),
+        ncols=columns,
         frameon=False,
-        columnspacing=1.6,
+        columnspacing=1.4,
         handlelength=1.1,
         handleheight=1.0,
         labelspacing=0.35,
         borderaxespad=0.2,
     )
+    figure.add_artist(legend)
 
 
 def _colors(bands: tuple[Band, ...]) -> list[str]:
