@@ -115,6 +115,27 @@ class Slack(Section):
         return self.app_token is not None and bool(self.allowed_users or self.allowed_groups)
 
 
+class Further(Section):
+    """Further channels beside Slack: e-mail, pagers, Teams, SMS and whatever else the library Apprise knows."""
+
+    urls: SecretStr | None = Field(
+        None, description="Apprise addresses, one a line; never in this file: APPRISE_URLS or a credentials file"
+    )
+    urls_file: Path | None = Field(None, description="file (mode 0600) that holds the addresses")
+    min_severity: SeverityName = Field(
+        Severity.CRITICAL, description="notice, warning or critical: messages below it go to Slack alone"
+    )
+
+    @property
+    def addresses(self) -> dict[str, SecretStr]:
+        """Address by name: `name=address`, or numbered where a line has no name."""
+        found: dict[str, SecretStr] = {}
+        for number, line in enumerate((self.urls.get_secret_value() if self.urls else "").split(), start=1):
+            named = re.fullmatch(r"([a-z0-9-]{1,20})=([a-z0-9]+://.+)", line)
+            found[named[1] if named else str(number)] = SecretStr(named[2] if named else line)
+        return found
+
+
 class Store(Section):
     """What is remembered, and for how long."""
 
@@ -307,6 +328,7 @@ class Settings(Section):
 
     openrouter: OpenRouter = Field(default_factory=OpenRouter)
     slack: Slack = Field(default_factory=Slack)
+    further: Further = Field(default_factory=Further)
     store: Store = Field(default_factory=Store)
     schedule: Schedule = Field(default_factory=Schedule)
     collect: Collect = Field(default_factory=Collect)

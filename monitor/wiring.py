@@ -113,6 +113,7 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """Everything a job needs, closed again at the end. Raises ConfigError where a credential is missing."""
     from monitor.jobs.app import App
+    from monitor.notify import further
     from monitor.openrouter.control import OpenRouterControl
     from monitor.pipeline import Pipeline
     from monitor.respond.disable import DisableKey
@@ -141,6 +142,7 @@ async def open_app(
             board=board,
             people=board,
             directory=source,
+            further=further.notifiers(settings.further.addresses, clock),
         )
     finally:
         await notifier.close()

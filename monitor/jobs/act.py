@@ -12,7 +12,7 @@ from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
 from monitor.jobs import owners
 from monitor.jobs.app import App, SourceClock
-from monitor.notify import asking, message
+from monitor.notify import asking, further, message
 from monitor.notify.parts import parts
 from monitor.respond import executor
 
@@ -84,7 +84,9 @@ def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message
         return ()
     everything = app.store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
-    return tuple(part for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now)))
+    worded = (part for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now)))
+    settings = app.settings.further
+    return further.copies(worded, settings.addresses, min_severity=settings.min_severity)
 
 
 def _worded(

@@ -37,6 +37,7 @@ class App:
     board: Board | None = None
     people: People | None = None
     directory: Directory | None = None
+    further: tuple[Notifier, ...] = ()
     choices: frozenset[Choice] = frozenset({Choice.ACKNOWLEDGE, Choice.DISABLE, Choice.RESTORE})
 
     def now(self) -> datetime:

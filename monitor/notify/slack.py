@@ -73,6 +73,7 @@ class SlackNotifier:
         if not isinstance(where, str) or not isinstance(ts, str):
             raise DeliveryError("Slack's answer names no message", permanent=False, is_outcome_unknown=True)
         self._channel_ids[channel] = where
+        self._sent_at.setdefault(where, self._clock.monotonic())  # paced by id from now on
         return Receipt(where, ts)
 
     async def find(self, message: Message, *, thread: Receipt | None = None) -> Receipt | None:

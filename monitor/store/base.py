@@ -170,10 +170,11 @@ class Outbox(Protocol):
         """Queues messages; a message_id already there is kept as it is."""
         ...
 
-    def claim(self, now: datetime, *, limit: int) -> tuple[OutboxEntry, ...]:
+    def claim(self, now: datetime, *, limit: int, sink: str = "") -> tuple[OutboxEntry, ...]:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
         them SENDING; returns them with the state they had before, `n_attempts` counting this one. A message never tried
-        is due whatever its writer's clock said."""
+        is due whatever its writer's clock said. Of messages for this further sink (`…@sink` in their id); empty: of those
+        for the notifier itself."""
         ...
 
     def delivered(self, message_id: str, receipt: Receipt, at: datetime) -> None:
