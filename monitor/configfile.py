@@ -146,7 +146,8 @@ def _resolve_secret(document: dict[str, Any], secret: SecretPlace, environ: Mapp
     else:
         text = table.get(secret.key) or environ.get(secret.variable, "")
     text = "\n".join(text.split()) if secret.has_lines else text.strip()
-    if text and not (text.isascii() and text.replace("\n", "").isprintable() and " " not in text):
+    flat = text.replace("\n", "") if secret.has_lines else text
+    if text and not (flat.isascii() and flat.isprintable() and " " not in flat):
         raise ConfigError(f"{secret.section}.{secret.key}", "holds characters no key has", remedy="copy it again")
     table[secret.key] = text or None
 

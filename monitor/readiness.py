@@ -66,9 +66,24 @@ async def _messages(settings: Settings, clock: Clock, *, is_sending: bool) -> li
             )
             if is_sending:
                 found.append(await _sent(notifier, channel, clock))
-        return found
     finally:
         await notifier.close()
+    return found + await _further(settings, clock, is_sending=is_sending)
+
+
+async def _further(settings: Settings, clock: Clock, *, is_sending: bool) -> list[Check]:
+    """Further channels: whether their addresses are understood."""
+    from monitor.notify import further
+
+    found = []
+    for notifier in further.notifiers(settings.further.addresses, clock):
+        problems = await notifier.check(notifier.name)
+        found.append(
+            Check(f"further {notifier.name}", not problems, "; ".join(problems) or "its address is understood")
+        )
+        if is_sending:
+            found.append(await _sent(notifier, notifier.name, clock))
+    return found
 
 
 async def _sent(notifier: Notifier, channel: str, clock: Clock) -> Check:

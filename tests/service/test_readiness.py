@@ -89,3 +89,13 @@ async def test_buttons_are_checked(
 
     assert found[0] is is_ok and said in found[1]
     assert slack.socket.connections == []
+
+
+async def test_addresses_of_further_channels_are_checked(slack: FakeSlack, tmp_path: Path) -> None:
+    settings = settings_for(slack, tmp_path)
+    addresses = {"further": {"urls": "pager=json://127.0.0.1:9/x\nbad=nothing://y"}}
+
+    found = await checked(Settings.model_validate({**settings.model_dump(), **addresses}))
+
+    assert found["further pager"] == (True, "its address is understood")
+    assert not found["further bad"][0]
