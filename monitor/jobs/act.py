@@ -103,5 +103,6 @@ def _worded(
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         now=now,
         data_as_of=notice.incident.quality.as_of if notice.incident else None,
+        routed=to.why,
     )
     return replace(worded, ask=asking.narrowed(worded.ask, app.choices))

@@ -203,6 +203,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
             decisions=tuple((each.at, f"{each.detail} ({each.by})") for each in decided),
         ),
         owner=to.owner,
+        routed=to.why,
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         picture=Picture(before.file_id or "", before.alt_text) if is_embedded else None,
     )

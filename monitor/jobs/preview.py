@@ -77,6 +77,7 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         now=min(now, incident.last_seen_at + timedelta(minutes=5)),
         data_as_of=incident.quality.as_of,
+        routed=to.why,
     )
     return _with(
         message, picture, alt_text, note=f"{incident.incident_id}, from the store; goes to: {to.channel} ({to.why})"

@@ -47,7 +47,9 @@ class Story:
     decisions: tuple[tuple[datetime, str], ...] = ()
 
 
-def card(root: Message, story: Story, *, owner: str, workspace_name: str | None, picture: Picture | None) -> Message:
+def card(
+    root: Message, story: Story, *, owner: str, workspace_name: str | None, picture: Picture | None, routed: str = ""
+) -> Message:
     """The message that takes the place of `root`. The same story gives the same card, whatever the time."""
     incident = story.incident
     now = incident.resolved_at or incident.last_seen_at
@@ -61,6 +63,7 @@ def card(root: Message, story: Story, *, owner: str, workspace_name: str | None,
         workspace_name=workspace_name,
         now=now,
         data_as_of=incident.quality.as_of,
+        routed=routed,
     )
     finished = [each for each in story.actions if each.state is not ActionState.INTENDED]
     what_happens = () if is_over or finished else tuple(told.sections)

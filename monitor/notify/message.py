@@ -76,6 +76,7 @@ class About:
     workspace_name: str | None
     now: datetime
     restore_command: str
+    routed: str = ""
 
 
 def compose(
@@ -88,13 +89,14 @@ def compose(
     now: datetime,
     data_as_of: datetime | None,
     restore_command: str = RESTORE,
+    routed: str = "",
 ) -> Message:
-    """The message for a notice.
+    """The message for a notice. `routed`: which rule chose the channel, told where that is nobody's own.
 
     `key` is the key as last seen, None where the notice is about none or the key is gone. `data_as_of`: how fresh the usage
     behind the figures is, None where unknown. The `message_id` depends on what is told, never on `now`: a notice composed
     again after a crash is the same message."""
-    about = About(key, owner, workspace_name, now, restore_command)
+    about = About(key, owner, workspace_name, now, restore_command, routed)
     words = _WRITERS.get(notice.kind, _plain)(notice, about)
     return Message(
         message_id=message_id(notice),
@@ -332,9 +334,17 @@ def _identity(about: About, key_hash: str) -> Facts:
     return (
         ("Key", known),
         ("Hash and label", f"{short_hash(key_hash)} · {label}"),
-        ("Owner", name(about.owner, fallback="nobody named (no route matches)")),
+        ("Owner", _owner(about)),
         ("Workspace", workspace),
     )
+
+
+def _owner(about: About) -> str:
+    """Who; and where messages go to the ops channel for want of anybody, why."""
+    _, is_fallen_back, why = about.routed.partition("slack.default_channel: ")
+    if about.owner and is_fallen_back:
+        return f"{name(about.owner)} (not told: {one_line(why)})"
+    return name(about.owner, fallback=f"nobody named ({one_line(why) or 'no route matches'})")
 
 
 def _prior(action: Action) -> Facts:

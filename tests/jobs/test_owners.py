@@ -102,7 +102,8 @@ async def test_each_way_of_not_finding_anybody_has_its_reason(tmp_path: Path) ->
             assert why(app) == f"slack.default_channel: no route matches, and {said}"
 
         await alert(app, INCIDENT)
-        assert len(slack.messages("alerts")) == 1
+        (message,) = slack.messages("alerts")
+        assert "Ann Lee (not told: no route matches, and Slack knows nobody" in str(message.blocks)
 
     nobodys = a_key(1, creator_user_id=None)
     async with an_app_on_slack(tmp_path / "other", keys=(nobodys,)) as (app, _):
