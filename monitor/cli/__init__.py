@@ -24,6 +24,7 @@ COMMANDS = {
     "keys": ("look", "The keys, what they spend, and their hygiene."),
     "incidents": ("look", "Incidents, newest first."),
     "explain": ("look", "Everything known about one key: habits, evidence, verdicts."),
+    "feedback": ("opinions", "Say what a key's usage was: expected, planned or abuse."),
     "restore": ("act", "Put a disabled key back exactly as it was."),
     "revoke": ("act", "Take a key out of service (disable; reversible)."),
     "digest": ("reports", "The weekly digest: to the screen, a file, or Slack."),

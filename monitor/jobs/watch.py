@@ -251,7 +251,9 @@ class Watch:
 
     async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
         facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
+        said = await asyncio.to_thread(self.app.store.feedback.said)
         async with self.pipeline_lock:
+            self.app.pipeline.hear(said)
             return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
 
     async def _commit(self, judgement: Judgement, notices: tuple[Notice, ...], now: datetime) -> None:

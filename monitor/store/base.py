@@ -18,6 +18,7 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Feedback,
     Finding,
     Incident,
     IncidentState,
@@ -199,6 +200,18 @@ class Outbox(Protocol):
         ...
 
 
+class FeedbackStore(Protocol):
+    """What people said of keys. Only ever added to."""
+
+    def add(self, said: Feedback) -> None:
+        """Writes it down, synced to disk before it returns; the same feedback_id twice is once."""
+        ...
+
+    def said(self, *, key_hash: str | None = None) -> tuple[Feedback, ...]:
+        """Everything that was said, oldest first; of one key, if one is named."""
+        ...
+
+
 class StateStore(Protocol):
     """Small named documents: when a job last ran, which digest was sent, which replay was seen."""
 
@@ -249,6 +262,9 @@ class Store(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102
+
+    @property
+    def feedback(self) -> FeedbackStore: ...  # noqa: D102
 
     @property
     def state(self) -> StateStore: ...  # noqa: D102
