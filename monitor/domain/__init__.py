@@ -8,6 +8,7 @@ units.py      What everything is counted in, and the clock.
 keys.py       API keys as the inventory knows them.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
+feedback.py   What a person says of a key's usage.
 incidents.py  Findings of one cause, with a life.
 actions.py    What is done to a key, or not, and why.
 messages.py   What people are told.
@@ -17,7 +18,8 @@ plan.py       What `decide` wants done.
 from __future__ import annotations
 
 from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
-from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.feedback import Feedback, Opinion
+from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.incidents import Incident, IncidentState
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
@@ -29,6 +31,7 @@ __all__ = [
     "BUCKET_S",
     "HOUR_S",
     "NUSD",
+    "PLANNED",
     "PROBE",
     "TWIN",
     "Action",
@@ -41,6 +44,7 @@ __all__ = [
     "Clock",
     "DataQuality",
     "Dimension",
+    "Feedback",
     "Finding",
     "Incident",
     "IncidentState",
@@ -51,6 +55,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Notice",
+    "Opinion",
     "Picture",
     "Plan",
     "Quality",

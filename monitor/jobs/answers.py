@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from monitor.domain import Action, ActionState, Incident, IncidentState, Plan
+from monitor.domain import Action, ActionState, Incident, IncidentState, Opinion, Plan
 from monitor.errors import ActionFailed, MonitorError
-from monitor.jobs import manual
+from monitor.jobs import feedback, manual
 from monitor.jobs.app import App
 from monitor.wording import moment, one_line
 
@@ -56,7 +56,7 @@ class Desk(Protocol):
 
 
 class TodaysDesk:
-    """Implements `Desk` with what there is: acknowledge, disable, restore."""
+    """Implements `Desk` with what there is: all but snoozing."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -76,16 +76,29 @@ class TodaysDesk:
         raise NotAvailable(f"snoozing {incident_id} until {moment(until)} is not possible in this version")
 
     async def expected(self, incident_id: str, *, by: str, expected_step: int) -> str:
-        """Not yet."""
-        raise NotAvailable(f"marking {incident_id} as expected is not possible in this version")
+        """Written down as feedback; the key's open incidents are over, and their hours teach."""
+        return await self._say(incident_id, Opinion.EXPECTED, by=by, expected_step=expected_step)
 
     async def planned(self, incident_id: str, *, by: str, expected_step: int, until: datetime) -> str:
-        """Not yet."""
-        raise NotAvailable(f"marking {incident_id} as planned until {moment(until)} is not possible in this version")
+        """Written down as feedback with its end."""
+        return await self._say(incident_id, Opinion.PLANNED, by=by, expected_step=expected_step, until=until)
 
     async def abuse(self, incident_id: str, *, by: str, expected_step: int) -> str:
-        """Not yet."""
-        raise NotAvailable(f"marking {incident_id} as abuse is not possible in this version; disable the key instead")
+        """Written down as feedback: these hours never teach. Disabling stays a decision of its own."""
+        return await self._say(incident_id, Opinion.ABUSE, by=by, expected_step=expected_step)
+
+    async def _say(
+        self, incident_id: str, opinion: Opinion, *, by: str, expected_step: int, until: datetime | None = None
+    ) -> str:
+        app = self._app
+        incident = await asyncio.to_thread(current, app, incident_id, expected_step)
+        if incident.state is IncidentState.RESOLVED:
+            raise StaleAnswer(f"{incident_id} is resolved already; `openrouter-monitor feedback` still takes your word")
+        now = app.now()
+        said, _ = await asyncio.to_thread(
+            feedback.say, app.store, incident.key_hash, opinion, by=by, now=now, until=until
+        )
+        return f"said to be {opinion.value}, which counts until {moment(said.until)}"
 
     async def disable(self, incident_id: str, *, by: str, expected_step: int) -> str:
         """Disables the key, journalled and read back like anything automatic."""

@@ -18,7 +18,8 @@ from monitor.store.base import Store
 
 @dataclass(slots=True)
 class App:
-    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock).
+    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock); `detector` is the
+    name of the artifact in it.
 
     `board`, `people`: None where the sink can neither change what it showed nor tell who is who.
     `choices`: answers that the desk can carry out; only these are offered."""
@@ -38,7 +39,8 @@ class App:
     people: People | None = None
     directory: Directory | None = None
     further: tuple[Notifier, ...] = ()
-    choices: frozenset[Choice] = frozenset({Choice.ACKNOWLEDGE, Choice.DISABLE, Choice.RESTORE})
+    choices: frozenset[Choice] = frozenset(Choice) - {Choice.SNOOZE}
+    detector: str | None = None
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

@@ -21,7 +21,7 @@ LABELS: Final[Mapping[Choice, str]] = {
 }
 
 CONFIRMS: Final[Mapping[Choice, str]] = {
-    Choice.ABUSE: "Says that somebody else uses this key. The key may be disabled because of it; it can be restored.",
+    Choice.ABUSE: "Says that somebody else uses this key: its usage since then teaches nothing, and the key is judged more strictly.",
     Choice.DISABLE: "Whatever uses this key gets errors from now on. Its settings are kept: Restore puts them back.",
     Choice.RESTORE: "The key works again at once, exactly as it was before. Restore it only if it is in your hands.",
 }

@@ -10,6 +10,8 @@ from monitor.store.base import Store
 from monitor.store.cards import SqliteCards
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
+from monitor.store.days import SqliteDays
+from monitor.store.feedback import SqliteFeedback
 from monitor.store.keys import SqliteKeys
 from monitor.store.ledger import SqliteLedger
 from monitor.store.maintenance import SqliteMaintenance, restore_backup
@@ -31,6 +33,8 @@ class SqliteStore:
     ledger: SqliteLedger
     outbox: SqliteOutbox
     cards: SqliteCards
+    days: SqliteDays
+    feedback: SqliteFeedback
     state: SqliteState
     maintenance: SqliteMaintenance
 
@@ -59,6 +63,8 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         ledger=SqliteLedger(database),
         outbox=SqliteOutbox(database),
         cards=SqliteCards(database),
+        days=SqliteDays(database),
+        feedback=SqliteFeedback(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),
     )

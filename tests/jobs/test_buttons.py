@@ -254,7 +254,37 @@ async def test_a_press_cut_off_by_a_kill_can_be_repeated_after_a_while(tmp_path:
         assert is_disabled(app)
 
 
-@pytest.mark.parametrize("choice", sorted(set(Choice) - {Choice.ACKNOWLEDGE, Choice.DISABLE, Choice.RESTORE}))
+@pytest.mark.parametrize(
+    ("choice", "is_over"), [(Choice.EXPECTED, True), (Choice.PLANNED, False), (Choice.ABUSE, False)]
+)
+async def test_what_people_say_of_a_key_is_written_down_as_feedback_and_shown(
+    tmp_path: Path, choice: Choice, is_over: bool
+) -> None:
+    async with asked(tmp_path) as (app, slack):
+        await slack.socket.press(slack.messages()[0], choice.value, user=ANN, option=1)
+        (press,) = await settled(app, 1)
+
+        (said,) = app.store.feedback.said()
+        assert (said.opinion.value, said.key_hash, said.said_by) == (choice.value, KEY.key_hash, press.by)
+        assert choice is not Choice.PLANNED or said.until == app.now() + timedelta(hours=24)
+        (incident,) = app.store.ledger.incidents()
+        assert (incident.state is IncidentState.RESOLVED) is is_over
+        assert press.detail.startswith(f"said to be {choice.value}, which counts until ")
+        assert not is_disabled(app)
+
+
+async def test_an_incident_that_is_over_takes_no_opinion_any_more(tmp_path: Path) -> None:
+    async with asked(tmp_path) as (app, slack):
+        over = replace(INCIDENT, state=IncidentState.RESOLVED, resolved_at=app.now())
+        app.store.ledger.commit((), Plan(app.now(), incidents=(over,)), ())
+
+        await slack.socket.press(slack.messages()[0], "expected", user=ANN)
+        (press,) = await settled(app, 1)
+
+        assert press.outcome is Outcome.REFUSED and app.store.feedback.said() == ()
+
+
+@pytest.mark.parametrize("choice", [Choice.SNOOZE])
 async def test_what_is_not_there_yet_is_not_offered_and_if_pressed_says_so(tmp_path: Path, choice: Choice) -> None:
     async with an_app_on_slack(tmp_path) as (app, slack):
         await alert(app, INCIDENT)
