@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
     board: Board | None = None
     people: People | None = None
     directory: Directory | None = None

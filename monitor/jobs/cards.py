@@ -14,13 +14,13 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
-from monitor.errors import DeliveryError
+from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import owners
 from monitor.jobs.app import App
 from monitor.notify import asking, slack_blocks
@@ -37,6 +37,9 @@ LOOK_BACK: Final = timedelta(days=2)
 
 QUIET: Final = timedelta(minutes=5)
 """Dollars that go on counting are shown anew no sooner than this; steps, states, actions and decisions at once."""
+
+SETTLED: Final = timedelta(hours=1)
+"""After an end that was shown, a key's restore is still shown for so long."""
 
 RETRY: Final = timedelta(minutes=1)
 MAX_TRIES: Final = 5
@@ -57,24 +60,41 @@ class Shown:
 
 async def refresh(app: App) -> int:
     """One run; returns how many alerts were edited. A sink that fails is logged and tried again later. Raises StoreError."""
-    if app.board is None:
-        return 0
+    async with app.showing:  # a press asks for a run beside the beat's own: never two pictures of one incident
+        return 0 if app.board is None else await _refresh(app, app.board)
+
+
+async def _refresh(app: App, board: Board) -> int:
     n_edited = 0
-    for shown in await asyncio.to_thread(_shown, app):
+    everything = await asyncio.to_thread(_shown, app)
+    for no, shown in enumerate(everything):
         before = await asyncio.to_thread(app.store.cards.card, shown.incident.incident_id)
-        if before.due_at is not None and before.due_at > app.clock.now():
+        if (before.due_at is not None and before.due_at > app.clock.now()) or _is_settled(app, shown.incident, before):
             continue
         try:
-            with_picture = await _with_picture(app, app.board, shown, before)
-            n_edited += await _edited(app, app.board, shown, with_picture)
+            with_picture = await _with_picture(app, board, shown, before)
+            n_edited += await _edited(app, board, shown, with_picture)
         except DeliveryError as error:
-            until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
-            now_stored = await asyncio.to_thread(app.store.cards.card, shown.incident.incident_id)
-            await asyncio.to_thread(app.store.cards.put, replace(now_stored, due_at=until))
             log.warning("alert_not_edited", extra={"incident": shown.incident.incident_id, "error": str(error)})
-            if not error.permanent:
-                break  # the sink is slow or down: the others would fare no better
+            until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
+            # a sink that is slow or down: the others would fare no better, and would only make it slower
+            await asyncio.to_thread(_put_off, app, everything[no:], until)
+            break
     return n_edited
+
+
+def _put_off(app: App, waiting: Sequence[Shown], until: datetime) -> None:
+    for each in waiting:
+        card_now = app.store.cards.card(each.incident.incident_id)
+        app.store.cards.put(replace(card_now, due_at=until))
+
+
+def _is_settled(app: App, incident: Incident, before: Card) -> bool:
+    """Whether its end was shown and nothing more is expected: most of the incidents of a day."""
+    ended = incident.resolved_at
+    if incident.state is not IncidentState.RESOLVED or ended is None or before.shown_at is None:
+        return False
+    return before.shown_at > ended and app.now() - ended > SETTLED
 
 
 def _shown(app: App) -> list[Shown]:
@@ -113,7 +133,8 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
             found = await board.attach(picture, file_name=file_name, alt_text=alt_text, thread=shown.at)
     except DeliveryError as error:
         log.warning("picture_not_sent", extra={"incident": shown.incident.incident_id, "error": str(error)})
-        n_tries = MAX_TRIES if error.permanent else before.n_tries + 1
+        is_mendable = isinstance(error, SinkUnauthorized) and "missing_scope" not in str(error)
+        n_tries = MAX_TRIES if error.permanent and not is_mendable else before.n_tries + 1
         later = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
         failed = replace(before, n_tries=n_tries, picture_due_at=later)
         await asyncio.to_thread(app.store.cards.put, failed)
@@ -160,7 +181,7 @@ async def _edited(app: App, board: Board, shown: Shown, before: Card) -> bool:
     try:
         await board.update(message, shown.at)
     except DeliveryError as error:
-        if not error.permanent:
+        if not error.permanent or isinstance(error, SinkUnauthorized):
             raise
         n_refused = before.n_refused + 1
         log.warning("edit_refused", extra={"incident": shown.incident.incident_id, "error": str(error)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -264,4 +265,47 @@ async def test_an_app_without_slack_edits_nothing(tmp_path: Path) -> None:
         app.board = None
         await alert(app, INCIDENT)
 
+        assert await cards.refresh(app) == 0
+
+
+async def test_a_press_and_the_beat_at_the_same_moment_leave_one_picture(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+
+        await asyncio.gather(*(cards.refresh(app) for _ in range(4)))
+
+        assert len(slack.files.shared()) == 1
+        assert len(slack.messages()[0].edits) == 1
+
+
+async def test_a_slow_down_is_waited_out_for_all_alerts(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        for number in range(3):
+            await alert(app, replace(INCIDENT, incident_id=f"INC-{number}"))
+        slack.faults.append(Fault(faults.rate_limited("120"), path="/chat.update", times=1))
+        await cards.refresh(app)
+        n_asked = sum(request.path == "/chat.update" for request in slack.requests)
+
+        later(app, 1.5)
+        await cards.refresh(app)
+        assert sum(request.path == "/chat.update" for request in slack.requests) == n_asked == 1
+
+        later(app, 1)
+        assert await cards.refresh(app) == 3
+
+
+async def test_an_end_long_shown_is_left_as_it_is_but_one_not_yet_shown_is_not(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+        await cards.refresh(app)
+        store(app, replace(INCIDENT, state=IncidentState.RESOLVED, resolved_at=NOW, resolution="quiet"))
+        slack.is_token_valid = False  # Slack refuses us for hours
+        await cards.refresh(app)
+        later(app, 300)
+        slack.is_token_valid = True
+
+        assert await cards.refresh(app) == 1
+        assert "Resolved: search-prod" in shown(slack)
+        store(app, replace(INCIDENT, state=IncidentState.RESOLVED, resolved_at=NOW, resolution="otherwise"))
+        later(app, 10)
         assert await cards.refresh(app) == 0
