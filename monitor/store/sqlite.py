@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from monitor.store.audit import SqliteAudit
 from monitor.store.base import Store
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
+from monitor.store.desk import SqliteDesk
 from monitor.store.keys import SqliteKeys
 from monitor.store.ledger import SqliteLedger
 from monitor.store.maintenance import SqliteMaintenance, restore_backup
@@ -28,6 +30,8 @@ class SqliteStore:
     usage: SqliteUsage
     keys: SqliteKeys
     ledger: SqliteLedger
+    desk: SqliteDesk
+    audit: SqliteAudit
     outbox: SqliteOutbox
     state: SqliteState
     maintenance: SqliteMaintenance
@@ -55,6 +59,8 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         usage=SqliteUsage(database, catalog),
         keys=SqliteKeys(database, catalog),
         ledger=SqliteLedger(database),
+        desk=SqliteDesk(database),
+        audit=SqliteAudit(database),
         outbox=SqliteOutbox(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),

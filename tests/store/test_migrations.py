@@ -80,7 +80,7 @@ def test_an_upgrade_copies_the_old_store_first_and_keeps_its_data(
     assert upgraded.ledger.findings(moment(0)) == (a_finding(),)
     upgraded.maintenance.close()
     assert "novelty" in columns_in(path)
-    before = columns_in(tmp_path / "monitor.db.before-0002")
+    before = columns_in(tmp_path / "monitor.db.before-9000")
     assert "novelty" not in before and "usage_fine" in before
 
 
@@ -99,14 +99,14 @@ def a_next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then: str
     """Makes this program a version later: one more revision that adds a table, then does `then`."""
     migrations = tmp_path / "migrations"
     (migrations / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/r0001_initial.py"):
-        (migrations / name).write_text((migrate.MIGRATIONS / name).read_text())
-    (migrations / "versions" / "r0002_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '0002', '0001'\n"
+    for path in (migrate.MIGRATIONS / "env.py", *(migrate.MIGRATIONS / "versions").glob("r*.py")):
+        (migrations / path.relative_to(migrate.MIGRATIONS)).write_text(path.read_text())
+    (migrations / "versions" / "r9000_next.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '9000', {REVISIONS[-1]!r}\n"
         f"def upgrade():\n    op.create_table('novelty', sa.Column('id', sa.Integer, primary_key=True))\n    {then}\n"
     )
     monkeypatch.setattr(migrate, "MIGRATIONS", migrations)
-    monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrate, "REVISIONS", (*REVISIONS, "9000"))
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -170,6 +170,6 @@ def test_a_reader_without_a_store_is_told_what_to_do(tmp_path: Path) -> None:
 
 def test_a_reader_never_upgrades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(str(tmp_path / "monitor.db")).maintenance.close()
-    monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrate, "REVISIONS", (*REVISIONS, "9000"))
     with pytest.raises(StoreError, match="older version"):
         open_store(str(tmp_path / "monitor.db"), read_only=True)
