@@ -73,7 +73,7 @@ class Pipeline:
         self.known = Known()
         self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
         self._inventory = Inventory(catalog)
-        self._held: dict[str, tuple[tuple[datetime, datetime] | None, str | None]] = {}
+        self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
@@ -174,14 +174,14 @@ class Pipeline:
 
         Called again on start, with the ledger's. Where hours were passed over already, `state.needs_rebuild` says so."""
         for incident in incidents:
-            key_no, window = self.catalog.known_key_no(incident.key_hash), held(incident)
-            told = (window, incident.resolution)
+            key_no, windows_held = self.catalog.known_key_no(incident.key_hash), held(incident)
+            told = (windows_held, incident.resolution)
             if key_no is None or self._held.get(incident.incident_id) == told:
                 continue
             self._held[incident.incident_id] = told
-            if window is not None:
+            for window in windows_held:
                 self.state.exclude(key_no, *window)
-            elif incident.resolution == FALSE_ALARM_RESOLUTION:
+            if incident.resolution == FALSE_ALARM_RESOLUTION:
                 self.state.acknowledge(key_no, incident.onset_at, incident.last_seen_at)
 
     def _find(
@@ -251,12 +251,14 @@ def _nusd(dollars: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array([np.nan if usd is None else usd * NUSD for usd in dollars], dtype=np.float64)
 
 
-def held(incident: Incident) -> tuple[datetime, datetime] | None:
-    """The window in which an incident keeps its key's hours from teaching; None for one a person called false."""
+def held(incident: Incident) -> tuple[tuple[datetime, datetime], ...]:
+    """The windows in which an incident keeps its key's hours from teaching, one a spell; none for one a person called false."""
     if incident.resolution == FALSE_ALARM_RESOLUTION or incident.p_value is None:
-        return None
-    until = min(incident.last_seen_at, incident.onset_at + HOLD_FOR)
-    return (incident.onset_at, until) if until > incident.onset_at else None
+        return ()
+    spells = [(spell.onset_at, spell.last_seen_at) for spell in incident.spells]
+    spells.append((incident.spell_onset_at, incident.last_seen_at))
+    windows_held = ((since, min(until, since + HOLD_FOR)) for since, until in spells)
+    return tuple((since, until) for since, until in windows_held if until > since)
 
 
 @dataclass(frozen=True, slots=True)

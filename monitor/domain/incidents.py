@@ -45,13 +45,14 @@ class Incident:
     """Findings of one cause on one key, with a life.
 
     `fingerprint` says what makes two findings the same cause. `step` grows by one with each severity step or rung reached, and
-    when it is reopened; at most one message is sent for each (incident_id, step), and `told_step` is the last one that people
-    were told of. `spent_nusd` is the key's spend above expectation since `onset_at`; `at_risk_nusd` what it may still spend
-    until a person is expected to look. `onset_at` is that of the first spell, `opened_at` when the monitor noticed it.
+    when it is reopened or its silence ends; at most one message is sent for each (incident_id, step), and `told_step` is the
+    last one that people were told of (`told_at`: since when they know of this spell). `spent_nusd` is the key's spend above
+    expectation since `onset_at`; `at_risk_nusd` what it may still spend until a person is expected to look. `onset_at` is that
+    of the first spell, `opened_at` when the monitor noticed it.
 
     What people decided: `revision` grows with each such change; the state while not OPEN, `silenced_until`, who acknowledged
     or resolved it. `part_of` names the platform or source incident that explains this one; `members` the other way round.
-    `n_escalations` counts calls for a wider audience since it last needed one."""
+    `n_escalations` counts calls for a wider audience in this spell."""
 
     incident_id: str
     fingerprint: str
@@ -83,6 +84,8 @@ class Incident:
     silenced_until: datetime | None = None
     spells: tuple[Spell, ...] = ()
     reopened_at: datetime | None = None
+    spell_since: datetime | None = None
+    told_at: datetime | None = None
     escalated_at: datetime | None = None
     n_escalations: int = 0
     part_of: str | None = None
@@ -94,9 +97,14 @@ class Incident:
         return self.state is not IncidentState.RESOLVED
 
     @property
+    def noticed_at(self) -> datetime:
+        """When the monitor noticed the present spell."""
+        return self.reopened_at or self.opened_at
+
+    @property
     def spell_onset_at(self) -> datetime:
-        """When the present spell began: the onset, or of a reopened incident the moment it was reopened."""
-        return self.reopened_at or self.onset_at
+        """When the present spell began: the onset, or of a reopened incident the first unusual bucket after the pause."""
+        return self.spell_since or self.onset_at
 
 
 _PEOPLES = (
@@ -110,6 +118,7 @@ _PEOPLES = (
     "silenced_until",
     "spells",
     "reopened_at",
+    "spell_since",
     "escalated_at",
     "n_escalations",
 )

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
-from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
-from monitor.jobs.app import App, SourceClock
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice
+from monitor.jobs import auditing
+from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import message, routing
 from monitor.respond import executor
 
@@ -67,6 +68,7 @@ async def _finish(app: App, action: Action) -> None:
     notice = executor.outcome_notice(action, at=now, incident=incident)
     messages = await asyncio.to_thread(compose, app, () if notice is None else (notice,), now)
     await asyncio.to_thread(app.store.ledger.finish, action, messages)
+    await asyncio.to_thread(auditing.publish, app.store)
 
 
 def _incident(app: App, incident_id: str | None) -> Incident | None:
@@ -75,7 +77,7 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
     return next((one for one in app.store.ledger.incidents() if one.incident_id == incident_id), None)
 
 
-def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
+def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
     """Words for each notice, routed to the team that owns the key."""
     notices = tuple(notices)
     if not notices:
@@ -86,7 +88,7 @@ def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message
 
 
 def _worded(
-    app: App, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
+    app: Office, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
 ) -> Message:
     about = notice.incident or notice.action or notice.verdict
     key = keys.get(about.key_hash) if about else None
@@ -94,10 +96,12 @@ def _worded(
     to = routing.route(
         key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
     )
+    is_call = notice.kind is MessageKind.ESCALATION
+    channel = settings.incidents.escalate_to if is_call and settings.incidents.escalate_to else to.channel
     return message.compose(
         notice,
         key,
-        channel=to.channel,
+        channel=channel,
         owner=to.owner,
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         now=now,

@@ -86,9 +86,9 @@ def excluded(incidents: tuple[Incident, ...], catalog: Catalog) -> list[Excluded
     """The windows of incidents, which must not teach."""
     found = []
     for incident in incidents:
-        key_no, window = catalog.known_key_no(incident.key_hash), held(incident)
-        if key_no is not None and window is not None:
-            found.append(Excluded(key_no, *window))
+        key_no = catalog.known_key_no(incident.key_hash)
+        if key_no is not None:
+            found += [Excluded(key_no, *window) for window in held(incident)]
     return found
 
 

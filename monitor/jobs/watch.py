@@ -24,7 +24,7 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, Inventory, Notice
 from monitor.errors import SourceError
-from monitor.jobs import act, context, digest, facts, troubles
+from monitor.jobs import act, auditing, context, digest, facts, troubles
 from monitor.jobs.app import App
 from monitor.jobs.troubles import Trouble
 from monitor.pipeline import Judgement
@@ -250,6 +250,7 @@ class Watch:
         return await self.app.source.hourly(_floor(since, HOUR_S), until), until
 
     async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
+        await asyncio.to_thread(auditing.note_kill_switch, self.app, now)
         facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
         async with self.pipeline_lock:
             return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
