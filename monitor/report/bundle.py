@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from monitor.domain import NUSD, Action, ApiKey, AuditHead, AuditRow, Dimension, Incident
@@ -153,9 +154,9 @@ def _hour_rows(evidence: Evidence) -> Iterable[Sequence[object]]:
 
 def _used_rows(evidence: Evidence, dimension: Dimension) -> Iterable[Sequence[object]]:
     rows = evidence.hourly[(evidence.hourly["dimension"] == int(dimension)).to_numpy()]
-    inside = [_is_inside(evidence.incident, hour_s) for hour_s in epoch_s(rows["bucket_start"]).tolist()]
-    ours = rows[inside]
-    before = set(rows[[not each for each in inside]]["value_no"].tolist())
+    hours_s = epoch_s(rows["bucket_start"]).tolist()
+    inside = np.array([_is_inside(evidence.incident, hour_s) for hour_s in hours_s], dtype=np.bool_)
+    ours, before = rows[inside], set(rows[~inside]["value_no"].tolist())
     grouped = ours.groupby("value_no", as_index=False)
     columns = ["n_requests", "tokens_prompt", "tokens_completion", "cost_nusd"]
     totals = grouped[columns].sum().merge(grouped["bucket_start"].min(), on="value_no")
