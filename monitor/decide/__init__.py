@@ -11,6 +11,7 @@ verdicts.py    who passes; the enumerated why of everything else
 muting.py      whose notices are held back, and by what
 notices.py     what people are told, once
 escalation.py  whom to call when nobody acknowledges
+sources.py     the health of the source as incidents of its own
 groups.py      incidents by owner, model or platform event, for people
 """
 

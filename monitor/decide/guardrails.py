@@ -17,7 +17,7 @@ from monitor.decide import muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.policy import Wish
-from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, IncidentKind, Quality, Reason, Verb
+from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, Quality, Reason, Verb
 
 AUTOMATIC: Final = "monitor"
 """`Action.requested_by` of what this program does by itself; people's actions never count against a fuse."""
@@ -140,9 +140,7 @@ def silenced(case: Case) -> Refusal | None:
 
 def ill_known(case: Case) -> Refusal | None:
     """The data is stale, partial or ambiguous, as the key stands now or as the finding saw it."""
-    trouble = next(
-        (each for each in case.context.incidents if each.kind is IncidentKind.SOURCE and each.is_alive), None
-    )
+    trouble = muting.source_trouble(case.context.incidents)
     if trouble is not None:
         said = trouble.causes[0].sentence if trouble.causes else "the source is in trouble"
         return Reason.STALE_DATA, f"{trouble.incident_id}: {said}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.config import Settings
 from monitor.decide.context import Context
-from monitor.domain import Finding, Incident, IncidentState, Spell
+from monitor.domain import Finding, Incident, IncidentKind, IncidentState, Spell
 
 FALSE_ALARM_RESOLUTION: Final = "false_alarm"
 """`resolution` of an incident that a person judged to be none."""
@@ -100,4 +100,7 @@ def _is_over_slept(incident: Incident, now: datetime) -> bool:
 
 def _woken(incident: Incident) -> Incident:
     state = IncidentState.ACKNOWLEDGED if incident.acknowledged_at else IncidentState.OPEN
-    return replace(incident, state=state, silenced_until=None, step=incident.step + 1, told_at=None)
+    awake = replace(incident, state=state, silenced_until=None)
+    if incident.kind is not IncidentKind.KEY:
+        return awake
+    return replace(awake, step=incident.step + 1, told_at=None)

@@ -30,5 +30,14 @@ def explained_by(incident: Incident, incidents: Iterable[Incident]) -> Incident 
     is_sound = incident.quality.state is Quality.KNOWN and not incident.quality.is_ambiguous
     if incident.kind is not IncidentKind.KEY or is_sound or incident.severity >= Severity.CRITICAL:
         return None
-    sources = (each for each in incidents if each.kind is IncidentKind.SOURCE and each.is_alive)
+    return source_trouble(incidents)
+
+
+def source_trouble(incidents: Iterable[Incident]) -> Incident | None:
+    """The worst open source incident for which nothing automatic happens; None where the source is well enough to act on."""
+    sources = (
+        each
+        for each in incidents
+        if each.kind is IncidentKind.SOURCE and each.is_alive and each.severity >= Severity.WARNING
+    )
     return max(sources, key=lambda each: (each.severity, each.opened_at, each.incident_id), default=None)

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 
 from monitor.decide import life
 from monitor.decide.context import Context
-from monitor.domain import ALIVE, Action, ActionState, Belonging, IncidentState, Verb
+from monitor.domain import ALIVE, Action, ActionState, Belonging, Incident, IncidentState, Verb
 from monitor.jobs.app import App
 from monitor.notify import routing
 
 DAY = timedelta(days=1)
 
 
-def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
-    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely."""
+def gather(app: App, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...] = ()) -> Context:
+    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely. `noted`: incidents of this cycle
+    that are not stored yet."""
     store, response = app.store, app.settings.response
     keep = now - max(DAY, response.cooldown)
     live = store.ledger.incidents(states=ALIVE)
@@ -28,7 +29,7 @@ def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
     silences = store.desk.silences(active_at=now)
     owners = routing.owners(listed, routes=app.settings.routes, workspaces=workspaces) if silences else {}
     return Context(
-        incidents=(*live, *ended),
+        incidents=tuple(({each.incident_id: each for each in (*live, *ended, *noted)}).values()),
         actions=actions,
         verdicts=store.ledger.verdicts(min([keep, *(one.opened_at for one in live)])),
         keys=keys,
