@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice
-from monitor.jobs import auditing
+from monitor.jobs import auditing, terms
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import message, routing
 from monitor.respond import executor
@@ -24,18 +24,23 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     Raises StoreError."""
     done = []
     for action in actions:
-        if action.requested_by == AUTOMATIC and app.kill_switch.exists():  # thrown since the intent was written
-            finished = replace(
-                action,
-                state=ActionState.EXPIRED,
-                finished_at=app.now(),
-                detail="the kill switch is on; nothing was touched",
-            )
+        why_not = await asyncio.to_thread(_stopped, app) if action.requested_by == AUTOMATIC else ""
+        if why_not:
+            finished = replace(action, state=ActionState.EXPIRED, finished_at=app.now(), detail=why_not)
         else:
             finished = await executor.carry_out(action, app.responders[action.verb], clock=SourceClock(app))
         await _finish(app, finished)
         done.append(finished)
     return tuple(done)
+
+
+def _stopped(app: App) -> str:
+    """What has happened since the intent was written that forbids to carry it out."""
+    if app.kill_switch.exists():
+        return "the kill switch is on; nothing was touched"
+    if terms.is_over(app):
+        return "another service has started on this store and acts now; nothing was touched"
+    return ""
 
 
 async def resolve_open(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[Action, ...]:

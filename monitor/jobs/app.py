@@ -56,6 +56,8 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    term: str = ""
+    """Which start of the service this is; empty in commands of people, which never act by themselves."""
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

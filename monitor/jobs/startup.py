@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, arming, artifacts, auditing, checkpoint, replay, training
+from monitor.jobs import act, arming, artifacts, auditing, checkpoint, replay, terms, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline
 
@@ -25,6 +25,7 @@ async def start(app: App, shipped: Path) -> None:
     await asyncio.to_thread(app.store.maintenance.verify)
     await asyncio.to_thread(arming.require, app.store, app.settings, now)
     await asyncio.to_thread(auditing.note_settings, app.store, app.settings, now)
+    await asyncio.to_thread(terms.begin, app, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
     app.pipeline.trained = await asyncio.to_thread(
