@@ -288,6 +288,7 @@ def test_every_message_kind_people_get_is_told_of_in_the_runbook_or_the_readme()
         MessageKind.ACTION: "disabled",
         MessageKind.ACTION_FAILED: "could not disable",
         MessageKind.RESOLVED: "resolved",
+        MessageKind.ESCALATION: "nobody has acknowledged",
         MessageKind.SOURCE: "the source does not answer",
         MessageKind.DIGEST: "digest",
         MessageKind.TEST: "check",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ from monitor.store.values import to_us
 MONITOR: Final = "monitor"
 
 _BATCH: Final = 2_000
+_COLUMNS: Final = ", ".join(f'"{field.name}"' for field in fields(AuditRow))
 
 
 class SqliteAudit:
@@ -177,11 +178,12 @@ def _head(connection: sa.Connection) -> AuditHead:
 
 
 def _walk(connection: sa.Connection) -> Iterator[AuditRow]:
-    columns = tuple(audit.columns.keys())
-    result = connection.execution_options(yield_per=_BATCH).execute(sa.select(audit).order_by(audit.c.number))
-    for part in result.partitions(_BATCH):
-        for found in part:
-            yield AuditRow(**dict(zip(columns, found, strict=True)))
+    """Bare rows, whose columns are in the order of AuditRow's fields: walking them costs half of what mapped ones do."""
+    statement = f"SELECT {_COLUMNS} FROM audit ORDER BY number"  # noqa: S608 - no value
+    cursor = connection.exec_driver_sql(statement).cursor
+    assert cursor is not None  # it selects
+    while part := cursor.fetchmany(_BATCH):
+        yield from (AuditRow(*row) for row in part)
 
 
 def parse_head(text: str) -> AuditHead:
