@@ -16,7 +16,7 @@ from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
 from monitor.jobs import buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
-from monitor.jobs.answers import TodaysDesk
+from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
@@ -75,7 +75,7 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
 @asynccontextmanager
 async def listening(app: App) -> AsyncIterator[None]:
     """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
-    desk = TodaysDesk(app)
+    desk = AppDesk(app)
 
     async def handle(press: Pressed) -> None:
         await buttons.pressed(app, desk, press)

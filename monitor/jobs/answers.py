@@ -1,15 +1,14 @@
-"""What a person's answer to an alert does: one interface for every way of answering, and what of it exists today."""
+"""What a person's answer to an alert does: one interface for every way of answering, and what carries it out."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from monitor.domain import Action, ActionState, Incident, IncidentState, Opinion, Plan
+from monitor.domain import Action, ActionState, Incident, IncidentState, Opinion
 from monitor.errors import ActionFailed, MonitorError
-from monitor.jobs import feedback, manual
+from monitor.jobs import desk, feedback, manual
 from monitor.jobs.app import App
 from monitor.wording import moment, one_line
 
@@ -18,13 +17,9 @@ class StaleAnswer(MonitorError):
     """The incident has moved on since the question was asked; whoever answered must look again."""
 
 
-class NotAvailable(MonitorError):
-    """This answer is understood, but this version does nothing with it."""
-
-
 class Desk(Protocol):
     """Carries out what a person decided. `by` is who (`slack:U123 (ada)`, `cli:ada`); `expected_step` the step the person saw.
-    Each returns what was done, in a few words. Raises StaleAnswer, NotAvailable, and what the doing raises."""
+    Each returns what was done, in a few words. Raises StaleAnswer, RequestRefused, and what the doing raises."""
 
     async def ack(self, incident_id: str, *, by: str, expected_step: int) -> str:
         """Somebody looks after it."""
@@ -55,25 +50,24 @@ class Desk(Protocol):
         ...
 
 
-class TodaysDesk:
-    """Implements `Desk` with what there is: all but snoozing."""
+class AppDesk:
+    """Implements `Desk` by what the rest of the program offers."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def ack(self, incident_id: str, *, by: str, expected_step: int) -> str:
-        """Marks the incident as acknowledged."""
-        incident = await asyncio.to_thread(current, self._app, incident_id, expected_step)
-        if incident.state is not IncidentState.OPEN:
-            raise StaleAnswer(f"{incident_id} is {incident.state.value} already")
-        acknowledged = replace(incident, state=IncidentState.ACKNOWLEDGED)
-        plan = Plan(at=self._app.now(), incidents=(acknowledged,))
-        await asyncio.to_thread(self._app.store.ledger.commit, (), plan, ())
+        """Acknowledged, with its row in the audit trail."""
+        await desk.acknowledge(self._app, incident_id, by=by, why="by a button", expected_step=expected_step)
         return "acknowledged"
 
     async def snooze(self, incident_id: str, *, by: str, expected_step: int, until: datetime) -> str:
-        """Not yet."""
-        raise NotAvailable(f"snoozing {incident_id} until {moment(until)} is not possible in this version")
+        """Silenced until then, with its row in the audit trail."""
+        lasting = until - self._app.now()
+        await desk.silence(
+            self._app, incident_id, by=by, lasting=lasting, why="by a button", expected_step=expected_step
+        )
+        return f"snoozed until {moment(until)}"
 
     async def expected(self, incident_id: str, *, by: str, expected_step: int) -> str:
         """Written down as feedback; the key's open incidents are over, and their hours teach."""

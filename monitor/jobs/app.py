@@ -7,14 +7,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from monitor.collect.base import Directory, History, Source
 from monitor.config import Settings
-from monitor.domain import Choice, Clock, Verb
+from monitor.domain import Clock, Verb
 from monitor.notify.base import Board, Notifier, People
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
 from monitor.store.base import Store
+
+
+class Office(Protocol):
+    """What it takes to carry out a person's decision about incidents: no account, no credential. `App` is one."""
+
+    settings: Settings
+    store: Store
+
+    def now(self) -> datetime:
+        """The time decisions are written down with."""
+        ...
+
+
+@dataclass(slots=True)
+class Desk:
+    """An office without an account, for commands beside the running service."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+
+    def now(self) -> datetime:
+        """Our own clock: nothing here is compared with the source's."""
+        return self.clock.now()
 
 
 @dataclass(slots=True)
@@ -22,8 +47,7 @@ class App:
     """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock); `detector` is the
     name of the artifact in it.
 
-    `board`, `people`: None where the sink can neither change what it showed nor tell who is who.
-    `choices`: answers that the desk can carry out; only these are offered."""
+    `board`, `people`: None where the sink can neither change what it showed nor tell who is who."""
 
     settings: Settings
     clock: Clock
@@ -41,8 +65,9 @@ class App:
     people: People | None = None
     directory: Directory | None = None
     further: tuple[Notifier, ...] = ()
-    choices: frozenset[Choice] = frozenset(Choice) - {Choice.SNOOZE}
     detector: str | None = None
+    term: str = ""
+    """Which start of the service this is; empty in commands of people, which never act by themselves."""
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

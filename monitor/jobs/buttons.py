@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from monitor.domain import Choice
-from monitor.errors import DeliveryError, MonitorError
+from monitor.errors import DeliveryError, MonitorError, RequestRefused
 from monitor.jobs import answers, cards
 from monitor.jobs.answers import Desk, StaleAnswer
 from monitor.jobs.app import App
@@ -58,7 +58,7 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
         return earlier
     try:
         done = await _do(app, desk, answer, by=press.by)
-    except StaleAnswer as error:
+    except (StaleAnswer, RequestRefused) as error:
         return await _end(app, press, entry, Outcome.REFUSED, f"Nothing was done: {error}.")
     except MonitorError as error:
         return await _end(app, press, entry, Outcome.FAILED, f"This did not work: {error}.")

@@ -23,7 +23,7 @@ from monitor.domain import Incident, IncidentState, Message, MessageKind, Pictur
 from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import owners
 from monitor.jobs.app import App
-from monitor.notify import asking, slack_blocks
+from monitor.notify import slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
 from monitor.report import alert_chart, alert_drawing
@@ -214,7 +214,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
     decided = [each for each in store.cards.presses(incident.incident_id) if each.outcome is Outcome.DONE]
     to = owners.where(store, app.settings, key, workspaces)
     is_embedded = before.file_id is not None and before.n_refused < MAX_REFUSALS
-    made = card(
+    return card(
         shown.root,
         Story(
             incident=incident,
@@ -228,7 +228,6 @@ def current(app: App, shown: Shown, before: Card) -> Message:
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         picture=Picture(before.file_id or "", before.alt_text) if is_embedded else None,
     )
-    return replace(made, ask=asking.narrowed(made.ask, app.choices))
 
 
 def _digests(message: Message) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -67,14 +67,6 @@ def ask_about(incident: Incident, key: ApiKey | None) -> Ask | None:
 def ask_only(incident: Incident, *choices: Choice) -> Ask:
     """A question with these answers only."""
     return _ask(incident, *choices)
-
-
-def narrowed(ask: Ask | None, available: Collection[Choice]) -> Ask | None:
-    """The question with only those answers that can be carried out; None where none is left."""
-    if ask is None:
-        return None
-    left = tuple(choice for choice in ask.choices if choice in available)
-    return replace(ask, choices=left) if left else None
 
 
 def written(ask: Ask, span: timedelta | None = None) -> str:

@@ -85,6 +85,8 @@ def card(
 def _stands(story: Story, finished: Sequence[Action]) -> tuple[str, ...]:
     incident = story.incident
     state = STATES.get(incident.state, incident.state.value.replace("_", " ").capitalize())
+    if incident.silenced_until is not None and incident.is_alive:
+        state = f"Snoozed until {moment(incident.silenced_until)}"
     if incident.state is IncidentState.RESOLVED:
         took = duration(max(timedelta(), incident.opened_at - incident.onset_at))
         state = f"Resolved {moment(incident.resolved_at or incident.last_seen_at)}"

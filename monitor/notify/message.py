@@ -18,22 +18,22 @@ from monitor.domain import (
     Ask,
     Choice,
     Incident,
+    IncidentKind,
     Message,
     MessageKind,
     Notice,
     Reason,
-    Rung,
     Severity,
     Verb,
     short_id,
 )
+from monitor.notify import escalation
 from monitor.notify.asking import ask_about, ask_only
+from monitor.notify.facts import About, Facts, facts, identity, prior, usual
 from monitor.notify.wording import QUALITIES, called, cause_line, command, short_hash
 from monitor.wording import (
     REASONS,
-    SEVERITIES,
     count,
-    dollars,
     duration,
     moment,
     money,
@@ -43,7 +43,6 @@ from monitor.wording import (
     shorten,
 )
 
-Facts = tuple[tuple[str, str], ...]
 Sections = tuple[tuple[str, tuple[str, ...]], ...]
 
 RESTORE: Final = "openrouter-monitor restore"
@@ -65,18 +64,6 @@ class Words:
     sections: Sections = ()
     undo: str = ""
     ask: Ask | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the words are about, beside the notice itself."""
-
-    key: ApiKey | None
-    owner: str
-    workspace_name: str | None
-    now: datetime
-    restore_command: str
-    routed: str = ""
 
 
 def compose(
@@ -117,7 +104,10 @@ def compose(
 
 
 def _thread(notice: Notice) -> str | None:
-    """An event of many keys, an incident, or the incident of an action."""
+    """An event of many keys, an incident, or the incident of an action. A call for a wider audience goes to another channel,
+    so that its thread is its own."""
+    if notice.kind is MessageKind.ESCALATION and notice.incident is not None:
+        return f"{notice.incident.incident_id}:{notice.kind.value}"
     if notice.thread is not None or notice.incident is None:
         return notice.thread or (notice.action.incident_id if notice.action else None)
     return notice.incident.incident_id
@@ -130,6 +120,8 @@ def message_id(notice: Notice) -> str:
     if kind in {MessageKind.ACTION, MessageKind.ACTION_FAILED} and action is not None:
         base = f"{incident.incident_id}:{incident.step}" if incident else f"{action.incident_id or 'NONE'}:0"
         return f"{base}:{kind.value}:{action.action_id}"
+    if kind is MessageKind.ESCALATION and incident is not None:
+        return f"{incident.incident_id}:{incident.step}:{kind.value}:{incident.n_escalations}"
     if incident is not None:
         return f"{incident.incident_id}:{incident.step}:{kind.value}"
     return f"{short_id('MSG', kind.value, notice.at.isoformat(), notice.detail)}:0:{kind.value}"
@@ -144,7 +136,7 @@ def _alert(notice: Notice, about: About) -> Words:
         title=f"Unusual spend: {_title_name(about, incident.key_hash)}",
         summary=_alert_sentence(incident, about),
         severity=incident.severity,
-        facts=_facts(incident, about),
+        facts=facts(incident, about),
         evidence=tuple(cause_line(cause) for cause in incident.causes),
         sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
         undo=command(about.restore_command, incident.key_hash) if is_act else "",
@@ -156,7 +148,7 @@ def _alert_sentence(incident: Incident, about: About) -> str:
     """Amount, window, rate, multiple, key: enough for whoever reads only the notification on a phone."""
     who = called(about.key, incident.key_hash)
     if incident.spent_nusd <= 0:
-        return f"{who} spends {money(incident.per_hour_nusd)}/h ({_usual(incident)}) and needs a look."
+        return f"{who} spends {money(incident.per_hour_nusd)}/h ({usual(incident)}) and needs a look."
     times = multiple(incident.per_hour_nusd, incident.expected_per_hour_nusd)
     against = f", {times} its usual" if times else ", where it usually spends nothing"
     return (
@@ -211,7 +203,7 @@ def _action(notice: Notice, about: About) -> Words:
         title=f"Key {done}: {_title_name(about, action.key_hash)}",
         summary=f"{called(about.key, action.key_hash)} was {done} at {at}{after}.",
         severity=_severity_of(incident) if is_disable else Severity.NOTICE,
-        facts=(*_identity(about, action.key_hash), *_prior(action)),
+        facts=(*identity(about, action.key_hash), *prior(action)),
         sections=(("What was done", tuple(lines)),),
         undo=command(about.restore_command if is_disable else REVOKE, action.key_hash),
         ask=ask_only(incident, Choice.RESTORE) if incident is not None and is_disable else None,
@@ -240,7 +232,7 @@ def _action_failed(notice: Notice, about: About) -> Words:
         title=f"COULD NOT {verb.upper()}: {_title_name(about, action.key_hash)}",
         summary=f"{called(about.key, action.key_hash)} was NOT {verb}d: {why}{still}",
         severity=Severity.CRITICAL,
-        facts=(*_identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
+        facts=(*identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
         sections=(("What to do", now_what if action.verb is Verb.DISABLE else again),),
         ask=ask_only(incident, Choice.DISABLE) if incident is not None and action.verb is Verb.DISABLE else None,
     )
@@ -263,7 +255,7 @@ def _resolved(notice: Notice, about: About) -> Words:
         ),
         severity=Severity.NOTICE,
         facts=(
-            *_identity(about, incident.key_hash),
+            *identity(about, incident.key_hash),
             ("Total damage", f"{money(incident.spent_nusd)} above usual"),
             ("Time to detect", duration(max(timedelta(), incident.opened_at - incident.onset_at))),
             ("Closed", moment(ended)),
@@ -277,6 +269,20 @@ def _resolved(notice: Notice, about: About) -> Words:
 def noticed(incident: Incident) -> str:
     """How long it took the monitor, in a few words."""
     return f"noticed {duration(max(timedelta(), incident.opened_at - incident.onset_at))} after it began"
+
+
+def _escalation(notice: Notice, about: About) -> Words:
+    incident = notice.incident
+    if incident is None:
+        return _plain(notice, about)
+    return Words(
+        title=escalation.title(incident, _title_name(about, incident.key_hash)),
+        summary=escalation.summary(incident, called(about.key, incident.key_hash), about.now),
+        severity=incident.severity,
+        facts=facts(incident, about) if incident.kind is IncidentKind.KEY else (),
+        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        sections=(("What to do", escalation.what_to_do(incident, REVOKE)),),
+    )
 
 
 def _plain(notice: Notice, _about: About) -> Words:
@@ -300,65 +306,8 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.ACTION: _action,
     MessageKind.ACTION_FAILED: _action_failed,
     MessageKind.RESOLVED: _resolved,
+    MessageKind.ESCALATION: _escalation,
 }
-
-
-def _facts(incident: Incident, about: About) -> Facts:
-    return (
-        *_identity(about, incident.key_hash),
-        ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
-        ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
-        ("Now", f"{money(incident.per_hour_nusd)}/h ({_usual(incident)})"),
-        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
-        ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
-    )
-
-
-def _severity_why(incident: Incident) -> str:
-    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
-    return f"by the dollars at risk; the evidence is {evidence}"
-
-
-def _rarity(incident: Incident) -> str:
-    """The p-value as people say it."""
-    if incident.p_value is None or not 0 < incident.p_value <= 0.1:
-        return ""
-    return f" (as unusual as once in {float(f'{1 / incident.p_value:.1g}'):,.0f})"
-
-
-def _identity(about: About, key_hash: str) -> Facts:
-    key = about.key
-    known = name(key.key_name) if key else "(not in the inventory)"
-    label = name(key.label, fallback="-") if key else "-"
-    workspace = name(about.workspace_name or (key.workspace_id if key else None) or "", fallback="default")
-    return (
-        ("Key", known),
-        ("Hash and label", f"{short_hash(key_hash)} · {label}"),
-        ("Owner", _owner(about)),
-        ("Workspace", workspace),
-    )
-
-
-def _owner(about: About) -> str:
-    """Who; and where messages go to the ops channel for want of anybody, why."""
-    _, is_fallen_back, why = about.routed.partition("slack.default_channel: ")
-    if about.owner and is_fallen_back:
-        return f"{name(about.owner)} (not told: {one_line(why)})"
-    return name(about.owner, fallback=f"nobody named ({one_line(why) or 'no route matches'})")
-
-
-def _prior(action: Action) -> Facts:
-    """The state that `restore` puts back."""
-    prior = action.prior
-    if prior is None:
-        return ()
-    state = "disabled" if prior.is_disabled else "enabled"
-    reset = f" {one_line(prior.limit_reset)}" if prior.limit_reset and prior.limit_usd is not None else ""
-    return (("Before", f"{state}, limit {dollars(prior.limit_usd)}{reset}".replace("limit no limit", "no limit")),)
-
-
-def _usual(incident: Incident) -> str:
-    return f"usual {money(incident.expected_per_hour_nusd)}/h"
 
 
 def _severity_of(incident: Incident | None) -> Severity:

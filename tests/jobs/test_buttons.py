@@ -20,7 +20,7 @@ from monitor.demo.slack import FakeSlack
 from monitor.domain import ActionState, Choice, IncidentState, MessageKind, Plan
 from monitor.errors import Unavailable
 from monitor.jobs import buttons
-from monitor.jobs.answers import Desk, TodaysDesk
+from monitor.jobs.answers import AppDesk, Desk
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.notify.pressed import Pressed, read_presses
@@ -189,7 +189,7 @@ async def test_a_value_that_no_button_of_ours_carries_does_nothing(tmp_path: Pat
     async with an_app_on_slack(tmp_path) as (app, slack):
         await alert(app, INCIDENT)
 
-        press = await buttons.pressed(app, TodaysDesk(app), await press_of(slack, "disable", ANN, value))
+        press = await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN, value))
 
         assert press.outcome is Outcome.REFUSED and not is_disabled(app)
 
@@ -199,13 +199,13 @@ async def test_a_member_of_an_allowed_group_may_and_one_who_left_may_not(tmp_pat
     async with an_app_on_slack(tmp_path, **sections) as (app, slack):
         slack.conversations.groups["S0ONCALL"] = [BOB]
         await alert(app, INCIDENT)
-        assert (await buttons.pressed(app, TodaysDesk(app), await press_of(slack, "acknowledge", BOB))).outcome is (
+        assert (await buttons.pressed(app, AppDesk(app), await press_of(slack, "acknowledge", BOB))).outcome is (
             Outcome.DONE
         )
 
         slack.conversations.groups["S0ONCALL"] = []
         later(app, 1)
-        press = await buttons.pressed(app, TodaysDesk(app), await press_of(slack, "disable", BOB))
+        press = await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", BOB))
 
         assert press.outcome is Outcome.REFUSED and not is_disabled(app)
 
@@ -217,7 +217,7 @@ async def test_a_group_that_cannot_be_asked_is_a_no(tmp_path: Path) -> None:
         slack.conversations.groups["S0ONCALL"] = [BOB]
         await alert(app, INCIDENT)
 
-        press = await buttons.pressed(app, TodaysDesk(app), await press_of(slack, "disable", BOB))
+        press = await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", BOB))
 
         assert press.outcome is Outcome.REFUSED and not is_disabled(app)
 
@@ -245,11 +245,11 @@ async def test_a_press_cut_off_by_a_kill_can_be_repeated_after_a_while(tmp_path:
         cut = Press("old", INCIDENT.incident_id, 1, "disable", f"slack:{ANN}", app.now())
         assert app.store.cards.take(cut, stale_before=app.now() - buttons.CUT_OFF) is None
 
-        at_once = await buttons.pressed(app, TodaysDesk(app), await press_of(slack, "disable", ANN))
+        at_once = await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN))
         assert at_once.press_id == "old" and not is_disabled(app)
         later(app, 3)
         again = replace(await press_of(slack, "disable", ANN), press_id="again")
-        await buttons.pressed(app, TodaysDesk(app), again)
+        await buttons.pressed(app, AppDesk(app), again)
 
         assert is_disabled(app)
 
@@ -284,17 +284,14 @@ async def test_an_incident_that_is_over_takes_no_opinion_any_more(tmp_path: Path
         assert press.outcome is Outcome.REFUSED and app.store.feedback.said() == ()
 
 
-@pytest.mark.parametrize("choice", [Choice.SNOOZE])
-async def test_what_is_not_there_yet_is_not_offered_and_if_pressed_says_so(tmp_path: Path, choice: Choice) -> None:
-    async with an_app_on_slack(tmp_path) as (app, slack):
-        await alert(app, INCIDENT)
-        assert f"'action_id': '{choice.value}'" not in str(slack.messages()[0].blocks)
-        span = "|14400" if choice in {Choice.SNOOZE, Choice.PLANNED} else ""
-        value = f"{INCIDENT.incident_id}|1|{KEY.key_hash[:12]}{span}"
+async def test_a_snooze_is_a_silence_until_then(tmp_path: Path) -> None:
+    async with asked(tmp_path) as (app, slack):
+        await slack.socket.press(slack.messages()[0], "snooze", user=ANN, option=1)
+        (press,) = await settled(app, 1)
 
-        press = await buttons.pressed(app, TodaysDesk(app), await press_of(slack, choice.value, ANN, value))
-
-        assert press.outcome is Outcome.FAILED and "not possible in this version" in press.detail
+        (incident,) = app.store.ledger.incidents()
+        assert (incident.state, incident.silenced_until) == (IncidentState.SILENCED, app.now() + timedelta(hours=4))
+        assert press.outcome is Outcome.DONE and press.detail.startswith("snoozed until ")
 
 
 class NotesAll:
@@ -340,7 +337,6 @@ async def test_without_a_token_or_anybody_allowed_there_are_no_buttons(tmp_path:
 
 async def test_what_changes_a_key_is_confirmed_first(tmp_path: Path) -> None:
     async with an_app_on_slack(tmp_path) as (app, slack):
-        app.choices = frozenset(Choice)
         await alert(app, INCIDENT)
 
         (actions,) = [block for block in slack.messages()[0].blocks if block["type"] == "actions"]
