@@ -33,6 +33,8 @@ class AuditKind(enum.StrEnum):
     ARMED = "armed"
     DISARMED = "disarmed"
     KILL_SWITCH = "kill_switch"
+    FEEDBACK = "feedback"
+    DETECTOR = "detector"
 
 
 @dataclass(frozen=True, slots=True)
