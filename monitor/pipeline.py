@@ -5,8 +5,9 @@ what lives in memory between moments: the state of the fleet, what is known of t
 detector. Nothing here reads a clock, a network or a disk. Without a detector only hard rules and limits speak.
 
 What keeps the detector from learning a theft, and from alerting for ever about a new habit: habits learn an hour only after
-the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`; what goes on longer, and nobody stopped, is
-learned like everything else; and so is what a person has called a false alarm, from the first hour on.
+the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`, and nothing at all if a person calls it abuse;
+what goes on longer, and nobody stopped, is learned like everything else; and so is what a person has called expected or a
+false alarm, from the first hour on.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from monitor.collect.quality import Known
 from monitor.config import Settings
 from monitor.decide import Context, decide
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
-from monitor.detect import findings
+from monitor.detect import bars, findings
 from monitor.detect.artifact import Trained
 from monitor.detect.findings import Memory
 from monitor.domain import (
@@ -35,9 +36,11 @@ from monitor.domain import (
     ApiKey,
     DataQuality,
     Dimension,
+    Feedback,
     Finding,
     Incident,
     IncidentState,
+    Opinion,
     Plan,
 )
 from monitor.features import FleetState, HabitParams, build
@@ -73,6 +76,7 @@ class Pipeline:
         self.known = Known()
         self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
         self._inventory = Inventory(catalog)
+        self._said: tuple[Feedback, ...] = ()
         self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
 
@@ -92,6 +96,10 @@ class Pipeline:
             return
         self.state.advance(_utc(int(frames.epoch_s(deltas["until"]).max())))
         self.state.take_counters(deltas)
+
+    def hear(self, said: Iterable[Feedback]) -> None:
+        """Everything people said of keys; each counts from when it was said. In place of what was heard before."""
+        self._said = tuple(said)
 
     def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
         """The feature rows of the keys active at `now`, as `judge` and training see them."""
@@ -173,8 +181,10 @@ class Pipeline:
         """Keeps the hours of these incidents from teaching (see `held`); those of a false alarm teach after all.
 
         Called again on start, with the ledger's. Where hours were passed over already, `state.needs_rebuild` says so."""
+        abused = abused_incidents(self._said)
         for incident in incidents:
-            key_no, windows_held = self.catalog.known_key_no(incident.key_hash), held(incident)
+            key_no = self.catalog.known_key_no(incident.key_hash)
+            windows_held = held(incident, is_abuse=incident.incident_id in abused)
             told = (windows_held, incident.resolution)
             if key_no is None or self._held.get(incident.incident_id) == told:
                 continue
@@ -197,6 +207,7 @@ class Pipeline:
             quality_of=lambda key_no: self.known.of([key_no], batch.at)[key_no],
             catalog=self.catalog,
             settings=self.settings,
+            said=bars.in_force(self._said, self.catalog, batch.at),
         )
 
     def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:
@@ -251,14 +262,21 @@ def _nusd(dollars: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array([np.nan if usd is None else usd * NUSD for usd in dollars], dtype=np.float64)
 
 
-def held(incident: Incident) -> tuple[tuple[datetime, datetime], ...]:
-    """The windows in which an incident keeps its key's hours from teaching, one a spell; none for one a person called false."""
+def held(incident: Incident, *, is_abuse: bool = False) -> tuple[tuple[datetime, datetime], ...]:
+    """The windows in which an incident keeps its key's hours from teaching, one a spell; none for one a person called false.
+
+    `is_abuse`: a person said so; then nothing of it ever teaches, however long it went on."""
     if incident.resolution == FALSE_ALARM_RESOLUTION or incident.p_value is None:
         return ()
     spells = [(spell.onset_at, spell.last_seen_at) for spell in incident.spells]
     spells.append((incident.spell_onset_at, incident.last_seen_at))
-    windows_held = ((since, min(until, since + HOLD_FOR)) for since, until in spells)
+    windows_held = ((since, until if is_abuse else min(until, since + HOLD_FOR)) for since, until in spells)
     return tuple((since, until) for since, until in windows_held if until > since)
+
+
+def abused_incidents(said: Iterable[Feedback]) -> frozenset[str]:
+    """Incidents that a person called abuse."""
+    return frozenset(one.incident_id for one in said if one.opinion is Opinion.ABUSE and one.incident_id is not None)
 
 
 @dataclass(frozen=True, slots=True)

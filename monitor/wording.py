@@ -37,6 +37,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.DRY_RUN: "response.mode is dry-run: in enforce mode the key would be disabled now",
     Reason.SHADOW_DETECTOR: "the detector that found it is in shadow mode",
     Reason.PROBED: "somebody tried models with it for cents: recorded, and watched more closely for 48 hours",
+    Reason.PLANNED: "people had announced this use (`feedback KEY planned`): recorded, not told",
     Reason.PROTECTED_KEY: "the key is protected (response.protected_keys)",
     Reason.KILL_SWITCH: "the kill switch is set: nothing automatic happens",
     Reason.FUSE_HOUR: "the fuse for one hour is blown (response.max_per_hour)",

@@ -86,7 +86,10 @@ def of_store(
     usual = Usual() if with_report else None
     watching = usual.watch if usual else None
     with bar("replaying") as progress:
-        found = replay(recording, settings, seed=seed, trained=trained, progress=progress, watching=watching)
+        heard = store.feedback.said()
+        found = replay(
+            recording, settings, seed=seed, trained=trained, progress=progress, watching=watching, said=heard
+        )
     summary = summarize(found, settings, detector=said, workspaces=store.keys.workspaces())
     return Found(found, summary, _report(found, summary, usual, settings, title=OWN_HISTORY, made_at=now))
 

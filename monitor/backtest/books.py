@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.decide import Context
-from monitor.domain import Action, ActionState, ApiKey, Incident, IncidentKind, IncidentState, Verb, Verdict
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
+from monitor.domain import (
+    Action,
+    ActionState,
+    ApiKey,
+    Feedback,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Opinion,
+    Verb,
+    Verdict,
+)
 from monitor.pipeline import Judgement
 
 KEEP: Final = timedelta(hours=48)
@@ -33,13 +45,15 @@ class Books:
     The recorded traffic of a key goes on after a simulated disable. So that a later theft of the same key can be judged,
     the key counts as restored by its owner once the incident is over."""
 
-    def __init__(self, keys: Sequence[ApiKey], *, cooldown: timedelta) -> None:
+    def __init__(self, keys: Sequence[ApiKey], *, cooldown: timedelta, said: Iterable[Feedback] = ()) -> None:
         self._unborn = deque(sorted(keys, key=lambda key: key.created_at))
         self.keys: Mapping[str, ApiKey] = {}
         self._incidents: dict[str, Incident] = {}
         self._done: dict[str, Incident] = {}
         self._actions: list[Action] = []
         self._verdicts: dict[str, Verdict] = {}
+        self._unsaid = deque(sorted(said, key=lambda one: (one.said_at, one.feedback_id)))
+        self.said: tuple[Feedback, ...] = ()
         self._keep = max(KEEP, 2 * cooldown)
         self.stops: list[Stop] = []
 
@@ -50,6 +64,20 @@ class Books:
             born.append(self._unborn.popleft())
         if born:
             self.keys = {**self.keys, **{key.key_hash: key for key in born}}
+
+    def hear(self, now: datetime) -> tuple[Feedback, ...]:
+        """What people have said by now, each of the incident that is open here at that time; called expected, it is over."""
+        while self._unsaid and self._unsaid[0].said_at <= now:
+            one = self._unsaid.popleft()
+            mine = [i for i in self._incidents.values() if i.key_hash == one.key_hash and i.resolved_at is None]
+            newest = max(mine, key=lambda incident: incident.opened_at, default=None)
+            self.said = (*self.said, replace(one, incident_id=newest.incident_id if newest else None))
+            for incident in mine if one.opinion is Opinion.EXPECTED else ():
+                self._incidents[incident.incident_id] = replace(
+                    incident, state=IncidentState.RESOLVED, resolved_at=now, resolution=FALSE_ALARM_RESOLUTION
+                )
+                self._switch(incident.key_hash, is_disabled=False)
+        return self.said
 
     def context(self) -> Context:
         """What `decide` may know."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "silence": ("silences", "Do not hear of some incidents for a time."),
     "audit": ("audit", "Who did what, when and why; verify that nothing was altered."),
     "explain": ("look", "Everything known about one key: habits, evidence, verdicts."),
+    "feedback": ("opinions", "Say what a key's usage was: expected, planned or abuse."),
     "restore": ("act", "Put a disabled key back exactly as it was."),
     "revoke": ("act", "Take a key out of service (disable; reversible)."),
     "digest": ("reports", "The weekly digest: to the screen, a file, or Slack."),

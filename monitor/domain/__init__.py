@@ -8,6 +8,7 @@ units.py      What everything is counted in, and the clock.
 keys.py       API keys as the inventory knows them.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
+feedback.py   What a person says of a key's usage.
 incidents.py  Findings of one cause, with a life.
 silences.py   When people do not want to hear of some incidents.
 audit.py      Who did what, when and why; each row chained to the one before.
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
 from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
-from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.feedback import Feedback, Opinion
+from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
 from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
@@ -35,6 +37,7 @@ __all__ = [
     "HOUR_S",
     "LONGEST_SILENCE",
     "NUSD",
+    "PLANNED",
     "PROBE",
     "TWIN",
     "Action",
@@ -50,6 +53,7 @@ __all__ = [
     "Clock",
     "DataQuality",
     "Dimension",
+    "Feedback",
     "Finding",
     "Incident",
     "IncidentKind",
@@ -60,6 +64,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Notice",
+    "Opinion",
     "Plan",
     "Quality",
     "Reason",

@@ -50,6 +50,7 @@ def bring_up(app: App, now: datetime, *, pipeline: Pipeline | None = None) -> No
     store, into = app.store, pipeline or app.pipeline
     oldest = replay.beginning(store, now)
     since = checkpoint.load(app, now) if pipeline is None else None
+    into.hear(store.feedback.said())
     into.hold(store.ledger.incidents())
     if oldest is None:
         into.state.advance(now)

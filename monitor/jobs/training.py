@@ -16,7 +16,7 @@ from monitor.frames import Catalog
 from monitor.jobs import artifacts
 from monitor.jobs.lessons import HOUR, teach
 from monitor.jobs.progress import Progress
-from monitor.pipeline import Pipeline, held
+from monitor.pipeline import Pipeline, abused_incidents, held
 from monitor.store.base import Store
 from monitor.teaching import Teaching
 
@@ -66,10 +66,13 @@ def fitted(
         raise ArtifactError(f"less than {LEAST_HISTORY.days} days of usage in the store: let the backfill finish first")
     state = FleetState(HabitParams.from_settings(settings.detection))
     pipeline = Pipeline(settings, store.keys.catalog, state)
+    said = store.feedback.said() if incidents else ()  # a replay of the past knows neither
+    pipeline.hear(said)
     pipeline.hold(incidents)
     teaching = Teaching(pipeline, n_moments=(until - since) // HOUR, seed=seed)
     teach(store, pipeline, since=since, until=until, look=teaching.look, progress=progress)
-    return teaching.trained(settings, excluded=excluded(incidents, store.keys.catalog), seed=seed)
+    left_out = excluded(incidents, store.keys.catalog, abused=abused_incidents(said))
+    return teaching.trained(settings, excluded=left_out, seed=seed)
 
 
 def first_usage(store: Store, since: datetime, until: datetime) -> datetime | None:
@@ -82,13 +85,16 @@ def first_usage(store: Store, since: datetime, until: datetime) -> datetime | No
     return max(first, since)
 
 
-def excluded(incidents: tuple[Incident, ...], catalog: Catalog) -> list[Excluded]:
-    """The windows of incidents, which must not teach."""
+def excluded(
+    incidents: tuple[Incident, ...], catalog: Catalog, *, abused: frozenset[str] = frozenset()
+) -> list[Excluded]:
+    """The windows of incidents, which must not teach. `abused`: those a person called abuse."""
     found = []
     for incident in incidents:
         key_no = catalog.known_key_no(incident.key_hash)
         if key_no is not None:
-            found += [Excluded(key_no, *window) for window in held(incident)]
+            windows = held(incident, is_abuse=incident.incident_id in abused)
+            found += [Excluded(key_no, *window) for window in windows]
     return found
 
 

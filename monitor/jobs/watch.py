@@ -265,7 +265,9 @@ class Watch:
     async def _judge(self, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...]) -> Judgement:
         await asyncio.to_thread(auditing.note_kill_switch, self.app, now)
         facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy, noted=noted)
+        said = await asyncio.to_thread(self.app.store.feedback.said)
         async with self.pipeline_lock:
+            self.app.pipeline.hear(said)
             return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
 
     async def _commit(self, judgement: Judgement, noted: Noted, now: datetime) -> None:

@@ -22,6 +22,7 @@ from monitor.domain import (
     AuditHead,
     AuditKind,
     AuditRow,
+    Feedback,
     Finding,
     Incident,
     IncidentState,
@@ -254,6 +255,18 @@ class Outbox(Protocol):
         ...
 
 
+class FeedbackStore(Protocol):
+    """What people said of keys. Only ever added to."""
+
+    def add(self, said: Feedback) -> None:
+        """Writes it down, synced to disk before it returns; the same feedback_id twice is once."""
+        ...
+
+    def said(self, *, key_hash: str | None = None) -> tuple[Feedback, ...]:
+        """Everything that was said, oldest first; of one key, if one is named."""
+        ...
+
+
 class StateStore(Protocol):
     """Small named documents: when a job last ran, which digest was sent, which replay was seen."""
 
@@ -310,6 +323,9 @@ class Store(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102
+
+    @property
+    def feedback(self) -> FeedbackStore: ...  # noqa: D102
 
     @property
     def state(self) -> StateStore: ...  # noqa: D102

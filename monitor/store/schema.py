@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from monitor.domain import BUCKET_S, HOUR_S
 
-REVISIONS: Final = ("0001", "0003")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision this version can read or upgrade from, oldest first; the last one is what it writes."""
 
 metadata: Final = sa.MetaData()
@@ -212,6 +212,20 @@ action_events: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 """The action journal: one row a state an action reached. Triggers forbid UPDATE and DELETE; the last row of an action counts."""
+
+feedback: Final = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("feedback_no", sa.Integer, primary_key=True),
+    sa.Column("feedback_id", sa.Text, nullable=False, unique=True),
+    _text("key_hash"),
+    _int("said_at_us"),
+    _int("until_us"),
+    _text("document"),
+    sa.Index("feedback_by_key", "key_hash", "said_at_us"),
+    **_STRICT,
+)
+"""What people said of keys, never changed: who changes their mind says something else."""
 
 outbox: Final = sa.Table(
     "outbox",

@@ -11,6 +11,7 @@ from monitor.store.base import Store
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
 from monitor.store.desk import SqliteDesk
+from monitor.store.feedback import SqliteFeedback
 from monitor.store.keys import SqliteKeys
 from monitor.store.ledger import SqliteLedger
 from monitor.store.maintenance import SqliteMaintenance, restore_backup
@@ -33,6 +34,7 @@ class SqliteStore:
     desk: SqliteDesk
     audit: SqliteAudit
     outbox: SqliteOutbox
+    feedback: SqliteFeedback
     state: SqliteState
     maintenance: SqliteMaintenance
 
@@ -62,6 +64,7 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         desk=SqliteDesk(database),
         audit=SqliteAudit(database),
         outbox=SqliteOutbox(database),
+        feedback=SqliteFeedback(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),
     )

@@ -1,0 +1,105 @@
+"""What a person says of a key: written down, and heard by the detector from the next cycle on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
+from monitor.detect.bars import LASTS, LONGEST_PLAN
+from monitor.domain import ALIVE, AuditEntry, AuditKind, Feedback, Incident, IncidentState, Opinion, short_id
+from monitor.errors import MonitorError
+from monitor.store.base import Decided, Store
+from monitor.wording import duration
+
+log = logging.getLogger(__name__)
+
+MAX_NOTE = 300
+
+
+def say(
+    store: Store,
+    key_hash: str,
+    opinion: Opinion,
+    *,
+    by: str,
+    now: datetime,
+    until: datetime | None = None,
+    note: str = "",
+) -> tuple[Feedback, tuple[Incident, ...]]:
+    """Writes down what a person says of a key. Returns it, and the incidents that it ends.
+
+    expected: its open incidents are over, called a false alarm, so that their hours teach. planned: needs `until`. abuse: the
+    hours of its open incident never teach. The same said again in the same minute is once.
+    Raises MonitorError that names the remedy, StoreError."""
+    said = _checked(key_hash, opinion, by=by, now=now, until=until, note=note)
+    mine = [one for one in store.ledger.incidents(states=ALIVE) if one.key_hash == key_hash]
+    if mine and opinion is not Opinion.PLANNED:
+        said = replace(said, incident_id=mine[0].incident_id)
+    store.feedback.add(said)
+    are_over = mine if opinion is Opinion.EXPECTED else []
+    ended = tuple(store.desk.change(one.incident_id, _ending(by=by, now=now, note=note)) for one in are_over)
+    log.warning(
+        "feedback",
+        extra={"key": key_hash[:12], "opinion": opinion.value, "by": by, "incident": said.incident_id or "none"},
+    )
+    return said, ended
+
+
+def _checked(key_hash: str, opinion: Opinion, *, by: str, now: datetime, until: datetime | None, note: str) -> Feedback:
+    if opinion is Opinion.PLANNED and until is None:
+        raise MonitorError("a plan needs an end: --until 2026-12-01T18:00 or --until 6h")
+    end = until if until is not None else now + LASTS[opinion]
+    if end <= now:
+        raise MonitorError(f"--until {end:%Y-%m-%d %H:%M} UTC is over already; name a later time")
+    if opinion is Opinion.PLANNED and end - now > LONGEST_PLAN:
+        raise MonitorError(
+            f"--until {end:%Y-%m-%d %H:%M} UTC is {duration(end - now)} away; a plan lasts at most {LONGEST_PLAN.days} days:"
+            " what stays longer is learned as a habit"
+        )
+    if len(note) > MAX_NOTE:
+        raise MonitorError(f"the note has {len(note)} characters; at most {MAX_NOTE} are kept: shorten it")
+    minute = now.replace(second=0, microsecond=0)
+    return Feedback(
+        feedback_id=short_id(
+            "FB", key_hash, opinion.value, by, minute.isoformat(), end.isoformat() if until else "", note
+        ),
+        key_hash=key_hash,
+        opinion=opinion,
+        said_at=now,
+        said_by=by,
+        until=end,
+        note=note,
+    )
+
+
+def _ending(*, by: str, now: datetime, note: str) -> Callable[[Incident], Decided | None]:
+    """As a false alarm, in the name of who said so, written down with it."""
+
+    def decide(incident: Incident) -> Decided | None:
+        if not incident.is_alive:
+            return None
+        over = replace(
+            incident,
+            state=IncidentState.RESOLVED,
+            resolved_at=now,
+            resolution=FALSE_ALARM_RESOLUTION,
+            resolved_by=by,
+            silenced_until=None,
+            revision=incident.revision + 1,
+        )
+        entry = AuditEntry(
+            at=now,
+            kind=AuditKind.RESOLVED,
+            by=by,
+            subject=incident.incident_id,
+            key_hash=incident.key_hash,
+            incident_id=incident.incident_id,
+            why=note or "said to be expected",
+            detail={"step": str(incident.step), "resolution": FALSE_ALARM_RESOLUTION},
+        )
+        return Decided(over, entry)
+
+    return decide
