@@ -29,6 +29,7 @@ from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect import bars, findings
 from monitor.detect.artifact import Trained
 from monitor.detect.findings import Memory
+from monitor.detect.limits import Breach
 from monitor.domain import (
     BUCKET_S,
     HOUR_S,
@@ -75,6 +76,7 @@ class Pipeline:
         self.trained = trained
         self.known = Known()
         self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
+        self.ramps: tuple[Breach, ...] = ()  # keys that grow too fast, as the days say; set by who reads them
         self._inventory = Inventory(catalog)
         self._said: tuple[Feedback, ...] = ()
         self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
@@ -208,6 +210,7 @@ class Pipeline:
             catalog=self.catalog,
             settings=self.settings,
             said=bars.in_force(self._said, self.catalog, batch.at),
+            ramps=self.ramps,
         )
 
     def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:

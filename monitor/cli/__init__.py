@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("service", "Check config, credentials, permissions and Slack; changes nothing."),
     "backfill": ("service", "Read the history the detector learns from; resumable."),
     "train": ("service", "Refit the detector on the store's own history."),
+    "detector": ("detectors", "The detectors made here: roles, drift, promote, rollback."),
     "status": ("look", "How the monitor and its data are doing."),
     "keys": ("look", "The keys, what they spend, and their hygiene."),
     "incidents": ("incidents", "Incidents: list, show, ack, silence, resolve, bundle."),

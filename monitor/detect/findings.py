@@ -6,7 +6,7 @@ p-value by cohort, the dollar gate, confirmation by a second hot bucket (or a p-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -106,16 +106,19 @@ def find(
     catalog: Catalog,
     settings: Settings,
     said: Mapping[int, Feedback] = MappingProxyType({}),
+    ramps: Sequence[limits.Breach] = (),
 ) -> tuple[tuple[Finding, ...], Memory]:
     """Findings of one moment, and what to remember for the next.
 
     `keys`: frames.KEYS, the inventory; `names`: key name by key_no (missing: no name); `quality_of`: what is known of a
-    key's usage, asked for flagged keys only; `said`: what people say of keys now, by key_no (`bars`).
+    key's usage, asked for flagged keys only; `said`: what people say of keys now, by key_no (`bars`); `ramps`: keys
+    that grow too fast (`ramp`), told while they are active.
     Without a trained detector only rules and limits speak. Judging the same
     moment twice gives the same findings: a bucket never confirms itself."""
     make = Maker(batch, keys, quality_of=quality_of, catalog=catalog, settings=settings)
     broken = limits.breaches(batch, keys, names=names, catalog=catalog, settings=settings.detection)
-    by_rule = [make.rule(breach) for breach in broken]
+    active = set(batch.key_no.tolist())
+    by_rule = [make.rule(breach) for breach in (*broken, *(one for one in ramps if one.key_no in active))]
     if trained is None:
         return tuple(by_rule), memory
     scored = score(batch, trained, settings, said=said)

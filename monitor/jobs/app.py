@@ -43,7 +43,8 @@ class Desk:
 
 @dataclass(slots=True)
 class App:
-    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock)."""
+    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock); `detector` is the
+    name of the artifact in it."""
 
     settings: Settings
     clock: Clock
@@ -58,6 +59,7 @@ class App:
     seed: int = 0
     term: str = ""
     """Which start of the service this is; empty in commands of people, which never act by themselves."""
+    detector: str | None = None
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

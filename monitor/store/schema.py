@@ -213,6 +213,14 @@ action_events: Final = sa.Table(
 )
 """The action journal: one row a state an action reached. Triggers forbid UPDATE and DELETE; the last row of an action counts."""
 
+daily_spend: Final = sa.Table(
+    "daily_spend", metadata, _key("day", sa.Integer), _key("key_no", sa.Integer), _int("cost_nusd"), **_KEYED
+)
+"""What each key spent in a UTC day (numbered from the epoch), summed up once and kept longer than the hours it is of."""
+
+daily_known: Final = sa.Table("daily_known", metadata, _key("day", sa.Integer), **_STRICT)
+"""Days summed up: a key without a row in one of them spent nothing."""
+
 feedback: Final = sa.Table(
     "feedback",
     metadata,

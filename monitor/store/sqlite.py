@@ -10,6 +10,7 @@ from monitor.store.audit import SqliteAudit
 from monitor.store.base import Store
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
+from monitor.store.days import SqliteDays
 from monitor.store.desk import SqliteDesk
 from monitor.store.feedback import SqliteFeedback
 from monitor.store.keys import SqliteKeys
@@ -34,6 +35,7 @@ class SqliteStore:
     desk: SqliteDesk
     audit: SqliteAudit
     outbox: SqliteOutbox
+    days: SqliteDays
     feedback: SqliteFeedback
     state: SqliteState
     maintenance: SqliteMaintenance
@@ -64,6 +66,7 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         desk=SqliteDesk(database),
         audit=SqliteAudit(database),
         outbox=SqliteOutbox(database),
+        days=SqliteDays(database),
         feedback=SqliteFeedback(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from build import an_incident
+from build import a_hash, an_incident
 from jobs_build import NOW, a_store
 
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
@@ -117,3 +117,13 @@ def test_a_false_alarm_teaches_even_if_it_was_called_abuse_before():
     false = replace(incident, resolution=FALSE_ALARM_RESOLUTION)
 
     assert held(false, is_abuse=True) == ()
+
+
+def test_what_a_person_said_is_in_the_trail_once_with_the_incidents_it_ended(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    store.ledger.commit((), Plan(at=NOW, incidents=(an_incident(1, at=NOW),)), ())
+    for _ in range(2):
+        feedback.say(store, a_hash(1), Opinion.EXPECTED, by="cli:ada", now=NOW, note="load test")
+    rows = [(row.kind, row.by) for row in store.audit.rows()]
+    assert rows == [("opened", "monitor"), ("feedback", "cli:ada"), ("resolved", "cli:ada")]
+    assert store.audit.verify().is_ok

@@ -1,4 +1,4 @@
-"""What people said of keys.
+"""What people said of keys, and what keys spent by day.
 
 Revision: 0002. Written out in full: later changes of store/schema.py must not change what an old revision makes.
 """
@@ -24,3 +24,16 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index("feedback_by_key", "feedback", ["key_hash", "said_at_us"])
+    op.create_table(
+        "daily_spend",
+        sa.Column("day", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("key_no", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sa.Column("cost_nusd", sa.Integer, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "daily_known",
+        sa.Column("day", sa.Integer, primary_key=True, autoincrement=False, nullable=False),
+        sqlite_strict=True,
+    )
