@@ -57,9 +57,9 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    detector: str | None = None
     term: str = ""
     """Which start of the service this is; empty in commands of people, which never act by themselves."""
-    detector: str | None = None
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""
