@@ -18,11 +18,6 @@ FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
-_LISTED = 40
-"""Keys told of with their figures in one notice; all others are named, `_A_LINE` to a line: no key is only counted."""
-
-_A_LINE = 8
-
 
 def told(
     changes: Sequence[Change],
@@ -166,19 +161,12 @@ def _listing(
     before: Sequence[Incident] = (),
     thread: str | None = None,
 ) -> Notice:
-    """`before`: further incidents of the same matter, named but told of already."""
+    """A notice that names every key, however many: none is lost in a storm. `before`: further incidents of the same matter, told
+    of already."""
     ordered = by_dollars(incidents)
     lines = [_line(each, context) for each in ordered]
     lines += [f"{_line(each, context)}, told of before" for each in by_dollars(before)]
-    if len(lines) > _LISTED:
-        names = [_name(each, context) for each in (*ordered, *by_dollars(before))[_LISTED:]]
-        lines[_LISTED:] = [f"further: {', '.join(names[at : at + _A_LINE])}" for at in range(0, len(names), _A_LINE)]
     return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered, thread=thread)
-
-
-def _name(incident: Incident, context: Context) -> str:
-    key = context.keys.get(incident.key_hash)
-    return f"{incident.key_hash[:8]} {shorten(one_line(key.key_name), MAX_NAME // 3) if key else '(unknown)'}"
 
 
 def _line(incident: Incident, context: Context) -> str:

@@ -29,6 +29,7 @@ class AuditKind(enum.StrEnum):
     ESCALATED = "escalated"
     SILENCE_ADDED = "silence_added"
     SILENCE_ENDED = "silence_ended"
+    FEEDBACK = "feedback"
     SETTINGS = "settings"
     ARMED = "armed"
     DISARMED = "disarmed"

@@ -214,7 +214,7 @@ def test_limits_nearly_used_on_the_same_day_are_no_crowd():
 
 def test_a_storm_of_keys_stays_one_readable_notice():
     (notice,) = decide(findings(*range(1, 101)), fleet(100), ENFORCE, NOW).notices
-    assert len(notice.detail.splitlines()) == 1 + 40 + 8
+    assert len(notice.detail.splitlines()) == 1 + 100
     assert len(notice.incidents) == 100
 
 
