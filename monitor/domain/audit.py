@@ -34,7 +34,6 @@ class AuditKind(enum.StrEnum):
     ARMED = "armed"
     DISARMED = "disarmed"
     KILL_SWITCH = "kill_switch"
-    FEEDBACK = "feedback"
     DETECTOR = "detector"
 
 
