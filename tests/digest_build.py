@@ -1,4 +1,4 @@
-"""Two weeks of usage for digests: rows said as (key_no, model_no, hour, dollars in nano)."""
+"""Weeks of usage for digests: rows said as (key_no, model_no, hour, dollars in nano), hour 0 the first of two weeks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from build import a_hash
 from monitor.domain import HOUR_S, ApiKey, Dimension
 from monitor.frames import ALL_KEYS, COVERAGE, QUALITY_CODES, USAGE, Catalog
 from monitor.report.digest import Digest, build
+from monitor.report.history import condense
 from monitor.report.weeks import weeks_before
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 WEEKS = weeks_before(MONDAY, ZoneInfo("UTC"))
 N_HOURS = 336
+FIRST_HOUR = N_HOURS - 8 * 168
+"""The first hour of the eight weeks that a digest looks back on."""
 
 
-def a_catalog(n_keys: int, models: Sequence[str]) -> Catalog:
-    return Catalog([a_hash(number) for number in range(n_keys)], [(int(Dimension.MODEL), each) for each in models])
+def a_catalog(n_keys: int, models: Sequence[str], apps: Sequence[str] = ()) -> Catalog:
+    values = [(int(Dimension.MODEL), each) for each in models] + [(int(Dimension.APP), each) for each in apps]
+    return Catalog([a_hash(number) for number in range(n_keys)], values)
 
 
 def a_usage(
@@ -39,14 +43,17 @@ def a_usage(
     )
 
 
-def all_known(since: datetime = WEEKS.previous.since, until: datetime = WEEKS.current.until) -> pd.DataFrame:
-    row = {"key_no": ALL_KEYS, "dimension": 0, "bucket_s": HOUR_S, "since": since, "until": until}
+def all_known(
+    since: datetime = WEEKS.edges[0], until: datetime = WEEKS.current.until, *, dimension: Dimension = Dimension.MODEL
+) -> pd.DataFrame:
+    row = {"key_no": ALL_KEYS, "dimension": int(dimension), "bucket_s": HOUR_S, "since": since, "until": until}
     return pd.DataFrame([row | {"quality": QUALITY_CODES["known"], "as_of": until}]).astype(dict(COVERAGE))
 
 
 def a_digest(usage: pd.DataFrame, keys: Sequence[ApiKey] = (), **changes: Any) -> Digest:
     fields: dict[str, Any] = {
         "weeks": WEEKS,
+        "now": MONDAY,
         "keys": keys,
         "catalog": a_catalog(20, ["vendor/a", "vendor/b", "vendor/c"]),
         "owners": {},
@@ -54,4 +61,5 @@ def a_digest(usage: pd.DataFrame, keys: Sequence[ApiKey] = (), **changes: Any) -
         "actions": (),
         "coverage": all_known(),
     }
-    return build(usage, **(fields | changes))
+    fields |= changes
+    return build(condense([usage], fields["weeks"].edges), **fields)

@@ -24,7 +24,7 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, Inventory, Notice
 from monitor.errors import SourceError
-from monitor.jobs import act, context, days, digest, facts, startup, troubles
+from monitor.jobs import act, context, days, facts, startup, troubles, unattributed
 from monitor.jobs.app import App
 from monitor.jobs.troubles import Trouble
 from monitor.pipeline import Judgement
@@ -135,7 +135,7 @@ class Watch:
     async def take(self, batch: UsageBatch) -> None:
         """Writes a batch to the store, then takes it into the state of the fleet."""
         await asyncio.to_thread(self.app.store.usage.write, batch.usage, batch.coverage)
-        await asyncio.to_thread(digest.note_unattributed, self.app.store, batch, self.app.now())
+        await asyncio.to_thread(unattributed.note, self.app.store, batch, self.app.now())
         async with self.pipeline_lock:
             await asyncio.to_thread(self.app.pipeline.take, batch.usage, batch.coverage)
 
