@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitor.domain import ActionState, IncidentState, Severity
+from monitor.report import words
 from monitor.report.figures import Alerts, Digest, Health, KeyWeek
 from monitor.report.hygiene import Debt
 from monitor.wording import count, duration, moment, money, share
@@ -15,6 +17,26 @@ _DEBTS: Final = {
     Debt.STALE: ("nobody used for 30 days", "delete them: nobody would miss them, and nobody watches them"),
     Debt.UNOWNED: ("without a creator", "nobody to ask"),
 }
+
+
+def attention(digest: Digest) -> list[str]:
+    """What somebody must do something about, most urgent first."""
+    said = [
+        f"{words.action_line(each, words.key_name_of(digest, each.key_hash))}: act by hand"
+        for each in digest.actions
+        if each.state is ActionState.FAILED
+    ]
+    said += [
+        words.incident_line(each, words.key_name_of(digest, each.key_hash))
+        for each in digest.incidents
+        if each.state is IncidentState.OPEN and each.severity is Severity.CRITICAL
+    ]
+    said += digest.warnings
+    if digest.owner is None and digest.alerts.is_over_budget:
+        said.append(f"Alerts: {alert_line(digest.alerts)}; tell the monitor which were false, it learns from that")
+    if digest.owner is None and digest.health.n_undelivered:
+        said.append(f"{count(digest.health.n_undelivered, 'message')} could not be delivered and will not be")
+    return said
 
 
 def alert_line(alerts: Alerts) -> str:
@@ -58,7 +80,8 @@ def watch_line(health: Health) -> str:
     part = (
         "" if not health.silences else f", {count(len(health.silences), 'pause')} of {duration(health.silent)} in all"
     )
-    return f"{share(health.watched / total)} of {duration(total)}{part}"
+    whole = share(health.watched / total)
+    return f"{whole} of {duration(total)}{part}; on record since {moment(health.watched_since)}"
 
 
 def silence_lines(health: Health) -> list[str]:

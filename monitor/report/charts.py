@@ -24,7 +24,10 @@ def spend_by_day(digest: Digest, *, name: str) -> str:
     figure, axes = drawing.canvas(height=_HEIGHT, top=_TOP)
     usual = digest.norm_of(digest.norm_nusd)
     drawing.money_axis(axes, max(*spent, (usual or 0) // 7) or NUSD)
-    drawing.days_axis(axes, starts)
+    axes.set_xlim(-0.5, N_DAYS - 0.5)
+    firsts = range(0, N_DAYS, 7)
+    labels = [drawing.day(starts[no]) for no in firsts]
+    axes.set_xticks([no - 0.4 for no in firsts], labels, parse_math=False, ha="left", gid="below")
     for no, (nusd, is_known) in enumerate(zip(spent, known, strict=True)):
         is_now = no >= N_DAYS - 7
         if nusd:

@@ -42,7 +42,7 @@ def to_markdown(digest: Digest, *, top: int) -> str:
     parts = [
         f"# {whose or 'Usage'} digest, {escape(digest.weeks.days)}",
         escape(words.headline(digest)),
-        *_listing(words.ATTENTION, digest.warnings),
+        *_listing(words.ATTENTION, care.attention(digest)),
         _summary(digest),
         *_listing("What changed", and_more(changed, top)),
         *_listing("Limits likely to be reached", and_more(limits, top)),

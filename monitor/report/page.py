@@ -14,7 +14,6 @@ from typing import Any, Final
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from monitor.domain import ActionState
 from monitor.report import care, charts, words
 from monitor.report.figures import Digest, KeyWeek, OwnerWeek
 from monitor.report.replay import svg
@@ -50,7 +49,7 @@ def to_html(digest: Digest) -> str:
         .render(
             digest=digest,
             chart=Markup(chart),  # noqa: S704 - escaped when it was written
-            attention=attention(digest),
+            attention=care.attention(digest),
             changed=changed[:N_CHANGED],
             n_more_changed=max(0, len(changed) - N_CHANGED),
             limits=words.limits_on_their_way(digest),
@@ -64,32 +63,15 @@ def to_html(digest: Digest) -> str:
     )
 
 
-def attention(digest: Digest) -> list[str]:
-    """What somebody must do something about, most urgent first."""
-    said = [
-        f"{words.action_line(each, words.key_name_of(digest, each.key_hash))}: act by hand"
-        for each in digest.actions
-        if each.state is ActionState.FAILED
-    ]
-    said += digest.warnings
-    if digest.owner is None and digest.alerts.is_over_budget:
-        said.append(f"Alerts: {care.alert_line(digest.alerts)}. Mark false alarms as such: the monitor learns from it.")
-    if digest.health.n_undelivered and digest.owner is None:
-        said.append(f"{count(digest.health.n_undelivered, 'message')} could not be delivered and will not be")
-    return said
-
-
 def balance(digest: Digest) -> list[Balance]:
     """Below the owners' rows, which add up to the first of these."""
     rows = [Balance("Sum of keys", digest.spent_nusd)]
     if digest.owner is not None:
         return rows
-    return [
-        *rows,
-        Balance("Unattributed", digest.unattributed_nusd, "usage that no single key could be given"),
-        Balance("Difference to the counters", digest.gap_nusd, "what the account's own counters say beyond that"),
-        Balance("Account", digest.account_total_nusd, "by its own counters"),
-    ]
+    rows.append(Balance("Unattributed", digest.unattributed_nusd, "usage that no single key could be given"))
+    if digest.gap_nusd is not None:
+        rows.append(Balance("Difference", digest.gap_nusd, "what the account's own counters say beyond that"))
+    return [*rows, Balance("Account", digest.account_total_nusd, "by its own counters")]
 
 
 def _environment(digest: Digest) -> Environment:

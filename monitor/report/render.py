@@ -14,8 +14,8 @@ from monitor.wording import and_more, count, money, name, shorten
 
 Sections = tuple[tuple[str, tuple[str, ...]], ...]
 
-SHORT: Final = 3
-"""Rows of a list in a short message."""
+SHORT: Final = 4
+"""Rows of a list in a short message, the last one saying how many more there are."""
 
 _KEYS_OF_OWNER: Final = 3
 
@@ -55,7 +55,7 @@ def headline_message(digest: Digest, *, channel: str, now: datetime) -> Message:
         ),
         sections=_kept(
             (
-                (words.ATTENTION, digest.warnings),
+                (words.ATTENTION, care.attention(digest)),
                 ("What changed", [words.mover(each) for each in digest.movers if each.delta_nusd]),
                 ("Limits", [words.limit_line(digest, each) for each in words.limits_on_their_way(digest)]),
                 ("To mend", care.debt_lines(digest)),

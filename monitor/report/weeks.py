@@ -55,11 +55,7 @@ class Weeks:
     @property
     def edges(self) -> tuple[datetime, ...]:
         """Where the days of the last `N_WEEKS` weeks begin, and where the last one ends: UTC, oldest first."""
-        end = self.current.until.astimezone(self.zone).date()
-        if (
-            _begin(end, self.zone) < self.current.until
-        ):  # the hour that holds a midnight of this zone is the day's last one
-            end += timedelta(days=1)
+        end = self._next_day
         return tuple(_begin(end - timedelta(days=no), self.zone) for no in range(7 * N_WEEKS, -1, -1))
 
     @property
@@ -72,9 +68,17 @@ class Weeks:
     @property
     def month(self) -> Window:
         """The month that the end of the current week lies in: what there is to spend in it is told by a forecast."""
-        end = self.current.until.astimezone(self.zone)
-        first = date(end.year, end.month, 1)
+        first = self._next_day.replace(day=1)
         return Window(_begin(first, self.zone), _begin((first + timedelta(days=32)).replace(day=1), self.zone))
+
+    @property
+    def _next_day(self) -> date:
+        """The day that begins where the current week ends."""
+        day = self.current.until.astimezone(self.zone).date()
+        is_shared = (
+            _begin(day, self.zone) < self.current.until
+        )  # the hour that holds midnight still belongs to the day before
+        return day + timedelta(days=1) if is_shared else day
 
 
 def weeks_before(now: datetime, zone: ZoneInfo) -> Weeks:

@@ -135,11 +135,12 @@ def because(each: Mover) -> str:
 
 
 def _because(parts: Sequence[tuple[str, int]], delta_nusd: int) -> list[str]:
-    """The parts that make a tenth of it at least, two at most, and the rest of a longer list in one."""
+    """The parts that make a tenth of it at least, two at most, and the rest in one where it is a twentieth."""
     told = [part for part in parts if 10 * abs(part[1]) >= abs(delta_nusd)][:_PARTS]
     rest = sum(nusd for _, nusd in parts) - sum(nusd for _, nusd in told)
     said = [_part(*part) for part in told]
-    return [*said, f"other models {more(rest)}"] if rest and len(parts) > len(told) else said
+    is_much = rest and 20 * abs(rest) >= abs(delta_nusd)
+    return [*said, f"other models {more(rest)}"] if is_much else said
 
 
 def _part(what: str, nusd: int) -> str:
