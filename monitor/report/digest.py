@@ -222,7 +222,7 @@ def _model_weeks(spend: _Spend, *, catalog: Catalog) -> tuple[ModelWeek, ...]:
     earlier, usual = histories.totals(spend.before, "value_no"), histories.totals(spend.norm, "value_no")
     lines = [
         ModelWeek(catalog.value(no), costs.get(no, 0), earlier.get(no, 0), requests.get(no, 0), usual.get(no, 0))
-        for no in costs.keys() | earlier.keys()
+        for no in costs.keys() | earlier.keys() | usual.keys()
     ]
     return tuple(sorted(lines, key=lambda each: (-each.spent_nusd, -each.before_nusd, each.model)))
 

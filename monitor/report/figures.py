@@ -50,6 +50,11 @@ class ModelWeek:
     n_requests: int
     norm_nusd: int = 0
 
+    @property
+    def is_past(self) -> bool:
+        """Used in neither week: only the norm knows it still."""
+        return not self.spent_nusd and not self.before_nusd and not self.n_requests
+
 
 @dataclass(frozen=True, slots=True)
 class OwnerWeek:

@@ -92,7 +92,9 @@ def _account(digest: Digest) -> list[tuple[str, str]]:
 
 
 def _owner(digest: Digest, part: OwnerWeek, top: int) -> list[str]:
-    models = [(name(each.model), *_money(digest, each), f"{each.n_requests:,}") for each in part.models]
+    models = [
+        (name(each.model), *_money(digest, each), f"{each.n_requests:,}") for each in part.models if not each.is_past
+    ]
     parts = [
         f"## {escape(words.owner_name(part.owner))}: {escape(words.spend(part.spent_nusd, part.before_nusd))}",
         _keys_table(digest, [each for each in part.keys if not each.is_past]),

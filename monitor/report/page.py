@@ -23,9 +23,6 @@ MAX_TEXT: Final = 400
 """Longest text of one expression: sentences may be longer than names."""
 
 N_CHANGED: Final = 8
-N_ROWS: Final = 15
-"""Rows of a table that is a summary; the whole one stands below, folded up."""
-
 SHORT_HASH: Final = 12
 
 
@@ -56,7 +53,7 @@ def to_html(digest: Digest) -> str:
             balance=balance(digest),
             debts=care.debt_rows(digest),
             there=[each for each in digest.keys if not each.is_past],
-            n_rows=N_ROWS,
+            models=[each for each in digest.models if not each.is_past],
             words=words,
             care=care,
         )

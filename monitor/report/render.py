@@ -132,7 +132,7 @@ def _details(digest: Digest) -> Sequence[tuple[str, Sequence[str]]]:
         ("Owners", [_owner(each) for each in digest.owners]),
         ("What changed", [words.mover(each) for each in digest.movers if each.delta_nusd]),
         ("Keys that spent most", [_key(each) for each in spenders]),
-        ("Models", [_model(each) for each in digest.models]),
+        ("Models", [_model(each) for each in digest.models if not each.is_past]),
         ("Limits", [words.limit_line(digest, each) for each in words.limits_on_their_way(digest)]),
         ("Incidents", words.incident_lines(digest)),
         ("Actions", words.action_lines(digest)),

@@ -164,8 +164,9 @@ def outlook(digest: Digest, each: LimitForecast) -> str:
     if each.outlook is Outlook.REACHED:
         return f"limit reached{reset}"
     if each.outlook is Outlook.LIKELY and each.at:
-        first, last = (day(at, digest) if at else "later" for at in (each.earliest, each.latest))
-        around = "" if first == last else f" ({first} to {last})"
+        first = day(each.earliest or each.at, digest)
+        last = day(each.latest, digest) if each.latest else ""
+        around = "" if first == last else f" ({first} to {last})" if last else f" ({first} or later)"
         return f"limit likely reached on {day(each.at, digest)}{around}{reset}"
     if each.outlook is Outlook.POSSIBLE and each.earliest:
         return f"limit may be reached from {day(each.earliest, digest)}{reset}"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from build import a_hash, a_key, an_action, an_incident, key_settings
-from digest_build import MONDAY, WEEKS, a_catalog, a_digest, a_usage
+from build import a_hash, a_key
+from digest_build import MONDAY, a_catalog, a_digest, a_full_digest, a_usage
 from hostile import TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain import NUSD, ActionState, Message
+from monitor.domain import NUSD, Message
 from monitor.notify.slack_blocks import MAX_SIZE, render, size
 from monitor.report.digest import Digest
 from monitor.report.markdown import escape, to_markdown
@@ -102,29 +101,6 @@ def test_the_same_weeks_are_the_same_message() -> None:
         "DIGEST-20261116T00-20261123T00:0:digest",
         "DIGEST-20261116T00-20261123T00:1:digest",
     ]
-
-
-def a_full_digest() -> Digest:
-    keys = [
-        a_key(1, key_name="checkout-prod"),
-        a_key(2, key_name="search | prod", settings=key_settings(limit_usd=500.0, limit_reset="monthly")),
-        a_key(3, key_name="<!channel> *free*"),
-        a_key(4, key_name="old-notebook", settings=key_settings(is_disabled=True)),
-    ]
-    rows = [(1, 0, 10, 36_800_000_000), (1, 0, 300, 41_200_000_000), (2, 1, 20, 900 * NUSD), (2, 1, 310, 1_771 * NUSD)]
-    rows += [(2, 2, 320, 3_100_000), (4, 0, 30, 12 * NUSD), (9, 1, 200, 5 * NUSD)]
-    owners = {a_hash(1): "team-checkout", a_hash(2): "team-search", a_hash(4): "team-search"}
-    incident = replace(an_incident(2, at=WEEKS.current.until), incident_id="INC-1f0c9a2b7d")
-    action = an_action(4, intended_at=WEEKS.current.since, state=ActionState.DONE, finished_at=WEEKS.current.since)
-    return a_digest(
-        a_usage(rows),
-        keys,
-        owners=owners,
-        incidents=[incident],
-        actions=[action],
-        unattributed_nusd=2 * NUSD,
-        account_total_nusd=1_820 * NUSD,
-    )
 
 
 def test_a_digest_looks_as_agreed(golden: Callable[[str, object], None]) -> None:
