@@ -38,7 +38,8 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
     keys, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
     owners = routing.owners(everything, routes=settings.routes, workspaces=store.keys.workspaces())
     incidents, actions = store.ledger.incidents(since=current.since), store.ledger.actions(since=current.since)
-    reviews = {each.incident_id: review_of(each) for each in incidents}
+    judged = {each.incident_id for each in store.feedback.said() if each.incident_id}
+    reviews = {each.incident_id: review_of(each, is_judged=each.incident_id in judged) for each in incidents}
     return digests.build(
         condense(_usage(store, weeks), weeks.edges),
         weeks=weeks,
@@ -68,11 +69,12 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
     )
 
 
-def review_of(incident: Incident) -> Review:
-    """What people said of an incident: acknowledging it, or ending it in any way but by itself, is a word too."""
+def review_of(incident: Incident, *, is_judged: bool = False) -> Review:
+    """What people said of an incident. Acknowledging it, or ending it in any way but by itself, is a word too; `is_judged`:
+    somebody gave feedback on it."""
     if incident.resolution == FALSE_ALARM_RESOLUTION:
         return Review.FALSE_ALARM
-    if incident.state is IncidentState.ACKNOWLEDGED:
+    if is_judged or incident.state is IncidentState.ACKNOWLEDGED:
         return Review.REVIEWED
     ended = incident.resolution or ""
     is_by_itself = not ended or ended == KEY_GONE_RESOLUTION or ended.startswith(_BY_ITSELF)

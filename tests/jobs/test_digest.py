@@ -13,6 +13,7 @@ from jobs_build import a_batch, an_app, an_inventory, settings_in
 
 from monitor import frames
 from monitor.domain import Message, Receipt
+from monitor.errors import DeliveryError
 from monitor.jobs import digest, unattributed, weekly
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
@@ -25,14 +26,20 @@ class Killed(BaseException):
 
 @dataclass
 class Threads:
-    """A sink that remembers what arrived and where; `dies_after` so many messages, before or after the next one `arrives`."""
+    """A sink that remembers what arrived and where; `dies_after` so many messages, before or after the next one `arrives`.
+
+    It first `refuses` so many for now, each for three seconds and by itself."""
 
     dies_after: int | None = None
     arrives: bool = False
+    refuses: int = 0
     name: str = "threads"
     sent: list[tuple[Message, Receipt | None]] = field(default_factory=list)
 
     async def send(self, message: Message, *, thread: Receipt | None = None) -> Receipt:
+        if self.refuses:
+            self.refuses -= 1
+            raise DeliveryError("too many", permanent=False, retry_after=3.0)
         is_last = self.dies_after is not None and len(self.sent) >= self.dies_after
         if not is_last or self.arrives:
             self.sent.append((message, thread))
@@ -380,3 +387,31 @@ async def test_a_kill_after_sending_and_before_noting_it_doubles_nothing(tmp_pat
     await deliver(again)
 
     assert len({each.message_id for each, _ in sink.sent}) == len(sink.sent) == 3
+
+
+async def test_details_wait_for_a_headline_that_could_not_be_sent_yet(tmp_path: Path) -> None:
+    sink = Threads(refuses=1)
+    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
+    await digest.send_due(app)
+    app.clock.at = MONDAY + MINUTE
+    await digest.send_due(app)
+
+    for _ in range(12):
+        await deliver(app)
+        app.clock.pass_time(1)
+
+    assert [each.message_id.split(":")[1] for each, _ in sink.sent if each.channel == "#a"] == ["0", "1"]
+    assert [thread.reference for _, thread in sink.sent if thread] == ["r2"]
+
+
+async def test_details_go_alone_where_the_headline_was_given_up(tmp_path: Path) -> None:
+    sink = Threads()
+    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
+    await digest.send_due(app)
+    app.clock.at = MONDAY + MINUTE
+    await digest.send_due(app)
+    app.store.outbox.dead(queued(app)[0], "refused for good")
+
+    await deliver(app)
+
+    assert [each.message_id.split(":")[1] for each, _ in sink.sent if each.channel == "#a"] == ["1"]

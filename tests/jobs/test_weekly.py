@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from jobs_build import a_batch, a_store, an_app, an_inventory, settings_in
 
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
-from monitor.domain import IncidentState, Message, MessageKind, Plan, Severity
-from monitor.jobs import silences, unattributed, weekly
+from monitor.domain import IncidentState, Message, MessageKind, Opinion, Plan, Severity
+from monitor.jobs import facts, feedback, silences, unattributed, weekly
+from monitor.jobs.watch import CycleReport, Watch
 from monitor.report.markdown import to_markdown
 from monitor.report.page import to_html
 from monitor.report.watching import Review
@@ -104,6 +105,16 @@ def test_what_people_said_of_an_incident_counts(state: IncidentState, resolution
     assert weekly.review_of(replace(an_incident(1), state=state, resolution=resolution)) is review
 
 
+def test_feedback_on_an_incident_is_a_word_on_it(tmp_path: Path) -> None:
+    app = an_app(tmp_path, now=MONDAY)
+    at = MIDNIGHT - 30 * HOUR
+    incident = replace(an_incident(1, at=at), opened_at=at, onset_at=at)
+    app.store.ledger.commit((), Plan(at=at, incidents=(incident,)), ())
+    feedback.say(app.store, incident.key_hash, Opinion.ABUSE, by="cli:me", now=at + HOUR)
+
+    assert weekly.make(app.store, app.settings, MONDAY).alerts.n_unreviewed == 0
+
+
 def test_the_week_s_alerts_are_held_against_the_budget_of_the_settings(tmp_path: Path) -> None:
     app = an_app(tmp_path, now=MONDAY, detection={"max_false_alerts_per_week": 0.5})
     at = MIDNIGHT - 30 * HOUR
@@ -126,9 +137,8 @@ def test_a_message_given_up_this_week_is_told(tmp_path: Path) -> None:
 
 
 def cycle(app, at: datetime) -> None:
-    """What publishing the status does."""
-    silences.note(app.store, app.settings, at)
-    app.store.state.put("status", {"at": at.isoformat()})
+    """What a completed cycle publishes."""
+    facts.publish(Watch(app), CycleReport(at))
 
 
 def test_a_pause_in_the_watch_is_noted_by_the_first_cycle_after_it(tmp_path: Path) -> None:
