@@ -77,3 +77,30 @@ def test_a_week_that_is_none_or_not_over_is_refused(run, week: str) -> None:
 
     assert result.exit_code == 2
     assert result.stderr.startswith("error: --week: ")
+
+
+QUIET = {"OPENROUTER_MANAGEMENT_KEY": "nobody-is-asked", "MONITOR__SLACK__ENABLED": "false"}
+
+
+def test_it_is_sent_once_to_the_organisation_and_to_each_owner(run) -> None:
+    first, again = run("digest", "--send", env=QUIET), run("digest", "--send", env=QUIET)
+
+    assert (first.exit_code, again.exit_code) == (0, 1)
+    assert first.stdout.count("Details, ") == 1
+    assert first.stdout.count("Search team, $") == 1
+    assert "this digest was sent before" in again.stderr
+    assert not EVIL & set(first.stdout)
+
+
+def test_one_owner_s_digest_is_sent_to_that_owner_alone(run) -> None:
+    result = run("digest", "--send", "--owner", "Search team", env=QUIET)
+
+    assert result.exit_code == 0
+    assert "Search team, $" in result.stdout and "Details, " not in result.stdout
+
+
+def test_an_owner_without_a_channel_is_not_written_to(run) -> None:
+    result = run("digest", "--send", "--owner", "", env=QUIET)
+
+    assert result.exit_code == 2
+    assert "has no channel of its own" in result.stderr
