@@ -95,8 +95,10 @@ def _owner(digest: Digest, part: OwnerWeek, top: int) -> list[str]:
     models = [
         (name(each.model), *_money(digest, each), f"{each.n_requests:,}") for each in part.models if not each.is_past
     ]
+    led = words.led_by(digest, part)
     parts = [
         f"## {escape(words.owner_name(part.owner))}: {escape(words.spend(part.spent_nusd, part.before_nusd))}",
+        *([f"The change is {escape(led)}"] if led else []),
         _keys_table(digest, [each for each in part.keys if not each.is_past]),
     ]
     if models:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.domain import Action, ActionState, ApiKey, Incident, Severity, Verb, Verdict
-from monitor.report.figures import Digest, KeyWeek, Mover
+from monitor.report.figures import Digest, KeyWeek, Mover, OwnerWeek
 from monitor.report.forecast import Doubt, Forecast
 from monitor.report.limits import LOOKS_AHEAD, LimitForecast, Outlook
 from monitor.report.watching import Review
@@ -127,6 +127,12 @@ def mover(each: Mover) -> str:
         f"{more(each.delta_nusd)} {key_name(each.line)}: {money(each.line.before_nusd)} → {money(each.line.spent_nusd)}"
     )
     return f"{said}; {', '.join(parts)}" if parts else said
+
+
+def led_by(digest: Digest, part: OwnerWeek) -> str:
+    """The key that made most of an owner's change; empty where nothing changed."""
+    most = next((each for each in digest.movers if each.delta_nusd and each.line.owner == part.owner), None)
+    return f"mostly {more(most.delta_nusd)} {key_name(most.line)}" if most else ""
 
 
 def because(each: Mover) -> str:

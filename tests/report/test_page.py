@@ -100,6 +100,13 @@ def test_the_teams_rows_add_up_to_the_account_before_the_reader_s_eyes(page: Pag
     assert float(keys) + float(unattributed) + float(f"{sign}{gap}") == pytest.approx(float(account))
 
 
+def test_a_team_s_change_is_led_by_its_key_that_moved_most(page: Page) -> None:
+    table = page.words[page.words.index("By team") : page.words.index("Incidents and actions")]
+
+    assert "search-prod mostly +$5.00 search-prod [000000000000]" in table
+    assert "Search mostly" not in table  # its key spent what it spent before
+
+
 def test_an_unknown_total_and_an_unknown_forecast_are_said_to_be() -> None:
     words = Page(to_html(a_digest(a_usage([(1, 0, 300, NUSD)])))).words
 
