@@ -52,6 +52,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.ACTION_PENDING: "an earlier action on this key is still under way",
     Reason.KEY_GONE: "the key does not exist any more",
     Reason.FALSE_ALARM: "a person called this a false alarm",
+    Reason.SILENCED: "a person silenced this for a time",
     Reason.REQUESTED: "a person asked for it",
 }
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import re
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import clean, find_key, json_option, print_json, with_settings
+from monitor.cli.common import clean, find_key, json_option, person, print_json, with_settings
 from monitor.errors import ActionFailed, MonitorError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ async def _restore(settings: Settings, text: str) -> Action:
     clock = SystemClock()
     async with open_app(settings, clock=clock, notifier=TerminalNotifier(clock)) as app:  # the service delivers
         found = find_key(app.store.keys.keys(include_vanished=True), text)
-        return await manual.restore(app, found, requested_by=_person())
+        return await manual.restore(app, found, requested_by=person())
 
 
 async def _revoke(settings: Settings, text: str) -> Action:
@@ -79,11 +78,7 @@ async def _revoke(settings: Settings, text: str) -> Action:
         key = (
             await app.control.read(text) if is_unknown_hash else find_key(known, text)
         )  # an emergency has no time to poll
-        return await manual.revoke(app, key, requested_by=_person())
-
-
-def _person() -> str:
-    return f"cli:{getpass.getuser()}"
+        return await manual.revoke(app, key, requested_by=person())
 
 
 def _report(action: Action, *, as_json: bool) -> None:

@@ -1,24 +1,32 @@
 """Findings -> incidents -> verdicts, behind fuses. Pure: values and `now` in, a `Plan` out.
 
 incidents.py   what belongs together, how an incident grows, when it is over
+life.py        when an incident comes back, when its silence ends, why it does not flap
 money.py       dollars unusual an hour, spent since onset, at risk
 policy.py      what the evidence asks for
 crowd.py       many keys turning unusual together
+platform.py    such an event as an incident of its own
 guardrails.py  the fuses: why a wanted disable is not done
 verdicts.py    who passes; the enumerated why of everything else
+muting.py      whose notices are held back, and by what
 notices.py     what people are told, once
+escalation.py  whom to call when nobody acknowledges
+sources.py     the health of the source as incidents of its own
+groups.py      incidents by owner, model or platform event, for people
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import crowd, incidents, notices, policy, verdicts
+from monitor.decide import crowd, escalation, incidents, life, muting, notices, platform, policy, verdicts
 from monitor.decide.context import Context
+from monitor.decide.crowd import Crowd
 from monitor.decide.guardrails import AUTOMATIC
-from monitor.domain import Finding, Plan
+from monitor.domain import Finding, Incident, IncidentKind, MessageKind, Notice, Plan
 
 __all__ = ["AUTOMATIC", "Context", "decide"]
 
@@ -28,6 +36,8 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
 
     The order of findings does not matter, and deciding again on a context that holds this plan adds nothing. A verdict
     is in the plan only when it differs from the last one of its incident. Fewer facts in `context` mean less action."""
+    before = {incident.incident_id: incident for incident in context.incidents}
+    context = replace(context, incidents=life.woken(context.incidents, now))
     shadow = [finding for finding in findings if finding.is_shadow]
     live = [finding for finding in findings if not finding.is_shadow]
     changes, resolved = incidents.taken_in(live, context, settings, now)
@@ -36,10 +46,45 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     )
     wishes = [policy.wished(change, context.keys.get(change.incident.key_hash), settings, now) for change in changes]
     judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
+    changed = {incident.incident_id: incident for incident in (*(each.incident for each in changes), *resolved)}
+    current = changed | {each.incident_id: each for each in context.incidents if each.incident_id not in changed}
+    current = _with_events(together, current, now)
+    told, current = notices.told(changes, resolved, judged, context, now, crowd=together, current=current)
+    calls, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,
-        incidents=(*(change.incident for change in changes if change.has_changed), *resolved),
+        incidents=tuple(incident for incident in current.values() if before.get(incident.incident_id) != incident),
         actions=actions,
-        notices=notices.told(changes, resolved, judged, context, now, crowd=together),
+        notices=(*told, *calls),
         verdicts=verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
     )
+
+
+def _with_events(together: Crowd, current: Mapping[str, Incident], now: datetime) -> dict[str, Incident]:
+    """All incidents, with those of platform events as they stand now; each key's incident names the event it belongs to."""
+    after = dict(current)
+    for event in platform.events(together, current, now):
+        after[event.incident_id] = event
+        for member in event.members:
+            if member in after and event.is_alive and after[member].part_of != event.incident_id:
+                after[member] = replace(after[member], part_of=event.incident_id)
+    return after
+
+
+def _escalations(
+    current: Mapping[str, Incident], context: Context, settings: Settings, now: datetime
+) -> tuple[tuple[Notice, ...], dict[str, Incident]]:
+    """Calls for a wider audience; a key of a platform event is not called for beside the event itself."""
+    heads = (
+        each
+        for each in current.values()
+        if not _is_led(each, current) and muting.silenced_by(each, context, now) is None
+    )
+    due = escalation.escalated(heads, settings, now)
+    calls = tuple(Notice(MessageKind.ESCALATION, now, incident=each) for each in notices.by_dollars(due))
+    return calls, dict(current) | {each.incident_id: each for each in due}
+
+
+def _is_led(incident: Incident, current: Mapping[str, Incident]) -> bool:
+    leader = current.get(incident.part_of or "")
+    return leader is not None and leader.is_alive and leader.kind is IncidentKind.PLATFORM

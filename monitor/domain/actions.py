@@ -35,6 +35,7 @@ class Reason(enum.StrEnum):
     ACTION_PENDING = "action_pending"
     KEY_GONE = "key_gone"
     FALSE_ALARM = "false_alarm"
+    SILENCED = "silenced"
     REQUESTED = "requested"
 
 

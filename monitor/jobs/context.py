@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from monitor.decide import life
 from monitor.decide.context import Context
-from monitor.domain import Action, ActionState, IncidentState, Verb
+from monitor.domain import ALIVE, Action, ActionState, Belonging, Incident, IncidentState, Verb
 from monitor.jobs.app import App
+from monitor.notify import routing
 
 DAY = timedelta(days=1)
 
 
-def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
-    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely."""
+def gather(app: App, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...] = ()) -> Context:
+    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely. `noted`: incidents of this cycle
+    that are not stored yet."""
     store, response = app.store, app.settings.response
     keep = now - max(DAY, response.cooldown)
-    live = store.ledger.incidents(states={IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
-    ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=keep)
+    live = store.ledger.incidents(states=ALIVE)
+    remembered = min(keep, now - life.longest_memory(app.settings))
+    ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=remembered)
     actions = _distinct(
         (*store.ledger.actions(since=keep), *store.ledger.actions(states={ActionState.INTENDED})),
     )
     listed, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
-    keys = {key.key_hash: key for key in listed}
+    keys, workspaces = {key.key_hash: key for key in listed}, store.keys.workspaces()
+    silences = store.desk.silences(active_at=now)
+    owners = routing.owners(listed, routes=app.settings.routes, workspaces=workspaces) if silences else {}
     return Context(
-        incidents=(*live, *ended),
+        incidents=tuple(({each.incident_id: each for each in (*live, *ended, *noted)}).values()),
         actions=actions,
         verdicts=store.ledger.verdicts(min([keep, *(one.opened_at for one in live)])),
         keys=keys,
@@ -33,6 +39,8 @@ def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
         source_is_healthy=is_healthy,
         is_enforcing=response.mode == "enforce",
         reenabled_at=_reenabled(app, actions),
+        silences=silences,
+        belonging=Belonging(owners, workspaces),
     )
 
 

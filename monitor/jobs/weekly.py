@@ -13,7 +13,8 @@ import pandas as pd
 from monitor import frames
 from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
-from monitor.domain import Incident, IncidentState
+from monitor.domain import Incident, IncidentKind, IncidentState
+from monitor.domain.audit import head_line
 from monitor.jobs import arming, silences, unattributed
 from monitor.notify import routing
 from monitor.report import digest as digests
@@ -37,7 +38,10 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
     current = weeks.current
     keys, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
     owners = routing.owners(everything, routes=settings.routes, workspaces=store.keys.workspaces())
-    incidents, actions = store.ledger.incidents(since=current.since), store.ledger.actions(since=current.since)
+    incidents, actions = (
+        _of_keys(store.ledger.incidents(since=current.since)),
+        store.ledger.actions(since=current.since),
+    )
     judged = {each.incident_id for each in store.feedback.said() if each.incident_id}
     reviews = {each.incident_id: review_of(each, is_judged=each.incident_id in judged) for each in incidents}
     return digests.build(
@@ -66,7 +70,13 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
         ),
         reviews=reviews,
         health=health(store, settings, current),
+        audit_head=head_line(store.audit.head()),
     )
+
+
+def _of_keys(incidents: tuple[Incident, ...]) -> tuple[Incident, ...]:
+    """Those of keys: a platform event is told of by its keys, and its dollars are theirs."""
+    return tuple(each for each in incidents if each.kind is IncidentKind.KEY)
 
 
 def review_of(incident: Incident, *, is_judged: bool = False) -> Review:

@@ -77,6 +77,7 @@ def build(
     alerts: Alerts | None = None,
     reviews: Mapping[str, str] = MappingProxyType({}),
     health: Health | None = None,
+    audit_head: str = "",
 ) -> Digest:
     """The digest of `weeks.current` against `weeks.previous` and the norm; `now`: when the inventory is from.
 
@@ -123,6 +124,7 @@ def build(
         warnings=warnings,
         probes=_probes(verdicts, weeks.current),
         reviews=reviews,
+        audit_head=audit_head,
     )
 
 

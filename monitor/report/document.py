@@ -62,6 +62,7 @@ def to_document(digest: Digest) -> Document:
             "n_unknown_hours": digest.n_unknown_month_hours,
         },
         "monitor": _monitor(digest),
+        "audit_head": digest.audit_head,
     }
 
 

@@ -129,7 +129,8 @@ class Digest:
     people must hear of the monitor itself, first. `probes`: verdicts that tell of a probe, the newest of each key.
 
     `n_norm`: weeks the norm is made of, 0 where none of them is known well enough. `unattributed_nusd` None: not on record
-    any more. `is_known_day`: of each day of `weeks.edges`. `owner`: the digest is of this owner's keys only, None: of all."""
+    any more. `is_known_day`: of each day of `weeks.edges`. `owner`: the digest is of this owner's keys only, None: of all.
+    `audit_head`: the line with the head of the audit trail, kept here because a digest lies outside the store."""
 
     weeks: Weeks
     spent_nusd: int
@@ -157,6 +158,7 @@ class Digest:
     probes: tuple[Verdict, ...] = ()
     reviews: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     owner: str | None = None
+    audit_head: str = ""
 
     @property
     def by_day_nusd(self) -> tuple[int, ...]:

@@ -61,6 +61,7 @@ def to_markdown(digest: Digest, *, top: int) -> str:
         parts += _listing("Not watching", care.silence_lines(digest.health))
         parts += _listing("Troubles now", digest.health.troubles)
     parts += _listing("Hours not fully known", words.gap_lines(digest))
+    parts += [escape(digest.audit_head)] if digest.audit_head else []
     return "\n\n".join(parts) + "\n"
 
 

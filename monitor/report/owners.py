@@ -38,5 +38,6 @@ def part_of(digest: Digest, part: OwnerWeek) -> Digest:
             unusual_nusd=sum(each.spent_nusd for each in opened),
         ),
         warnings=(),
+        audit_head="",
         probes=tuple(each for each in digest.probes if each.key_hash in own),
     )

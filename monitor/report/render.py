@@ -79,7 +79,7 @@ def details_message(digest: Digest, *, channel: str, now: datetime, top: int) ->
         summary=f"Account: {words.balance(digest)}.",
         facts=(("Time to detect", care.detection_line(digest.alerts)), *care.health_facts(digest)),
         sections=_kept(_details(digest), top),
-        footer=f"Data: {words.completeness(digest)} · whole tables: openrouter-monitor digest --html FILE",
+        footer=" · ".join(part for part in _footer(digest) if part),
         thread=_week(digest),
         created_at=now,
     )
@@ -112,6 +112,14 @@ def owner_message(digest: Digest, part: OwnerWeek, *, channel: str, now: datetim
         ),
         footer=f"Data: {words.completeness(own)}",
         created_at=now,
+    )
+
+
+def _footer(digest: Digest) -> tuple[str, ...]:
+    return (
+        f"Data: {words.completeness(digest)}",
+        "whole tables: openrouter-monitor digest --html FILE",
+        digest.audit_head,
     )
 
 

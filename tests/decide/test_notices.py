@@ -214,9 +214,14 @@ def test_limits_nearly_used_on_the_same_day_are_no_crowd():
 
 def test_a_storm_of_keys_stays_one_readable_notice():
     (notice,) = decide(findings(*range(1, 101)), fleet(100), ENFORCE, NOW).notices
-    assert len(notice.detail.splitlines()) == 1 + 40 + 1
-    assert notice.detail.splitlines()[-1] == "and 60 more: openrouter-monitor incidents"
+    assert len(notice.detail.splitlines()) == 1 + 40 + 8
     assert len(notice.incidents) == 100
+
+
+def test_no_key_of_a_storm_goes_unnamed():
+    (notice,) = decide(findings(*range(1, 101)), fleet(100), ENFORCE, NOW).notices
+    named = notice.detail.replace(",", " ").replace(":", " ").split()
+    assert {f"key-{number}" for number in range(1, 101)} <= set(named)
 
 
 def test_a_hostile_name_stays_on_its_line():
@@ -234,7 +239,7 @@ def test_a_crowd_that_is_over_is_one_notice():
     context = replace(context, quality={key_hash: a_quality(later) for key_hash in context.keys})
     plan = decide([], context, ENFORCE, later)
 
-    assert len(plan.incidents) == 5
+    assert len(plan.incidents) == 5 + 1  # and the event itself
     assert [notice.detail for notice in plan.notices] == [
         "5 incidents of keys that turned unusual together are resolved."
     ]
