@@ -36,7 +36,7 @@ LOOK_BACK: Final = timedelta(hours=1)
 """How far before a message's own time the look-up starts: more than any skew between our clock and Slack's."""
 
 _ID: Final = re.compile(r"[CGD][A-Z0-9]{6,}")
-_QUIET_REPLIES: Final = frozenset({MessageKind.RESOLVED})
+_QUIET_REPLIES: Final = frozenset({MessageKind.RESOLVED, MessageKind.DIGEST})
 """Kinds that in a thread stay there; all others are shown in the channel as well, because somebody has to see them."""
 
 _sdk_log = logging.getLogger("monitor.notify.slack.sdk")
