@@ -329,6 +329,9 @@ class Digest(Section):
     timezone: str = Field("UTC", description="time zone of schedule.digest_cron and of the digest's dates")
     channel: str = Field("", description="where it goes (default: slack.default_channel)")
     top: int = Field(10, ge=1, le=100, description="rows per table")
+    owners: bool = Field(
+        True, description="true: each owner gets a short digest too, in the channel of its first route"
+    )
 
     @field_validator("timezone")
     @classmethod

@@ -10,8 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import build
 from fake_clock import FakeClock
 
+from monitor import frames
+from monitor.collect.base import UsageBatch
 from monitor.config import Settings
 from monitor.domain import ApiKey, Inventory, Message, Receipt, Verb, Workspace
 from monitor.jobs.app import App
@@ -102,3 +105,14 @@ def an_inventory(*keys: ApiKey, at: datetime = NOW, **changes: Any) -> Inventory
         "workspaces": (Workspace("ws-1", "Search"),),
     }
     return Inventory(**(fields | changes))
+
+
+def a_batch(
+    by_hour: dict[datetime, int], since: datetime, until: datetime, *, bucket_s: int = 3600, quality: int = 2
+) -> UsageBatch:
+    """A reading of all keys that found these nano-dollars by hour for which there is no key."""
+    coverage = build.coverage(since, until, bucket_s=bucket_s, quality=quality)
+    hours = {int(at.timestamp()): nusd for at, nusd in by_hour.items()}
+    return UsageBatch(
+        frames.empty(frames.USAGE), coverage, as_of=until, unattributed={"?": 1}, unattributed_by_hour=hours
+    )

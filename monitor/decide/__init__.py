@@ -10,7 +10,7 @@ guardrails.py  the fuses: why a wanted disable is not done
 verdicts.py    who passes; the enumerated why of everything else
 muting.py      whose notices are held back, and by what
 notices.py     what people are told, once
-escalation.py  whom to call when nobody acknowledges
+calls.py       whom to call when nobody acknowledges
 sources.py     the health of the source as incidents of its own
 groups.py      incidents by owner, model or platform event, for people
 """
@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import crowd, escalation, incidents, life, muting, notices, platform, policy, verdicts
+from monitor.decide import calls, crowd, incidents, life, muting, notices, platform, policy, verdicts
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.guardrails import AUTOMATIC
@@ -50,12 +50,12 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     current = changed | {each.incident_id: each for each in context.incidents if each.incident_id not in changed}
     current = _with_events(together, current, now)
     told, current = notices.told(changes, resolved, judged, context, now, crowd=together, current=current)
-    calls, current = _escalations(current, context, settings, now)
+    called, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,
         incidents=tuple(incident for incident in current.values() if before.get(incident.incident_id) != incident),
         actions=actions,
-        notices=(*told, *calls),
+        notices=(*told, *called),
         verdicts=verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
     )
 
@@ -80,9 +80,9 @@ def _escalations(
         for each in current.values()
         if not _is_led(each, current) and muting.silenced_by(each, context, now) is None
     )
-    due = escalation.escalated(heads, settings, now)
-    calls = tuple(Notice(MessageKind.ESCALATION, now, incident=each) for each in notices.by_dollars(due))
-    return calls, dict(current) | {each.incident_id: each for each in due}
+    due = calls.called(heads, settings, now)
+    escalations = tuple(Notice(MessageKind.ESCALATION, now, incident=each) for each in notices.by_dollars(due))
+    return escalations, dict(current) | {each.incident_id: each for each in due}
 
 
 def _is_led(incident: Incident, current: Mapping[str, Incident]) -> bool:

@@ -29,10 +29,12 @@ class AuditKind(enum.StrEnum):
     ESCALATED = "escalated"
     SILENCE_ADDED = "silence_added"
     SILENCE_ENDED = "silence_ended"
+    FEEDBACK = "feedback"
     SETTINGS = "settings"
     ARMED = "armed"
     DISARMED = "disarmed"
     KILL_SWITCH = "kill_switch"
+    DETECTOR = "detector"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ warmup     state of the fleet from checkpoint and store, on start
 arming     `enforce` needs a recent replay of this account with this policy
 train      refit the detector on the store's own history
 deliver    empty the outbox
-digest     the weekly report
+digest     the weekly report, once a week through the outbox
+weekly     the digest of a week, from the store
+silences   when the monitor did not watch
+unattributed  dollars that no key could be given
 upkeep     retention, vacuum, backup, checkpoint
 manual     restore and revoke by a person
 desk       acknowledge, silence, resolve by a person

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from monitor.collect.backfill import backfill, chunks
 from monitor.domain import HOUR_S
-from monitor.jobs import digest
+from monitor.jobs import unattributed
 from monitor.jobs.app import App
 from monitor.jobs.progress import Progress
 
@@ -35,7 +35,7 @@ async def run_backfill(
     per_minute = settings.openrouter.analytics_per_minute
     async for window, batch in backfill(app.history, windows, clock=app.clock, requests_per_minute=per_minute):
         await asyncio.to_thread(app.store.usage.write, batch.usage, batch.coverage)
-        await asyncio.to_thread(digest.note_unattributed, app.store, batch, app.now())
+        await asyncio.to_thread(unattributed.note, app.store, batch, app.now())
         n_done += 1
         await _note(app, n_done, len(windows), progress)
         if stages and until - window[0] >= stages[0] and on_stage is not None:

@@ -125,7 +125,7 @@ async def resolve(
             revision=incident.revision + 1,
         )
         entry = _entry(AuditKind.RESOLVED, incident, by=by, why=why or resolution, at=at, resolution=resolution)
-        return Decided(over, entry, _farewell(app, over, at) if incident.is_alive else ())
+        return Decided(over, entry, farewell(app, over, at) if incident.is_alive else ())
 
     return await _decide(app, incident_id, transition, expected_step)
 
@@ -222,7 +222,7 @@ def _bounded(lasting: timedelta) -> timedelta:
     return lasting
 
 
-def _farewell(app: Office, over: Incident, at: datetime) -> tuple[Message, ...]:
+def farewell(app: Office, over: Incident, at: datetime) -> tuple[Message, ...]:
     """The line that closes what was told of; nothing where nothing was."""
     if not over.told_step or over.kind is not IncidentKind.KEY:
         return ()

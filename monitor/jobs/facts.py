@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor import __version__
-from monitor.jobs import arming
+from monitor.jobs import arming, silences
 
 if TYPE_CHECKING:
     from monitor.jobs.watch import CycleReport, Watch
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def publish(watch: Watch, report: CycleReport) -> None:
     """Writes the document `status` into the store's state."""
     app = watch.app
+    silences.note(app.store, app.settings, report.at)
     lanes = [
         {
             "lane": health.lane,

@@ -12,7 +12,7 @@ from monitor.decide import sources
 from monitor.decide.sources import Noted, Symptom, Trouble
 from monitor.domain import ALIVE, HOUR_S, NUSD, Dimension, IncidentKind, Inventory, LaneHealth, Severity
 from monitor.errors import SourceError, Unauthorized
-from monitor.jobs import digest
+from monitor.jobs import unattributed, weekly
 from monitor.jobs.app import App
 from monitor.report.weeks import Window
 from monitor.store.base import Store
@@ -140,9 +140,9 @@ def cross_check(store: Store, seen: Seen, now: datetime) -> None:
     window = Window(until - CHECKED, until)
     usage = store.usage.read_hourly(window.since, window.until)
     by_model = usage.loc[usage["dimension"] == int(Dimension.MODEL), "cost_nusd"]
-    told, loose = int(by_model.sum()), digest.unattributed(store, window)
+    told, loose = int(by_model.sum()), unattributed.of(store, window, now=now) or 0
     seen.note(UNATTRIBUTED, _unattributed(loose, told))
-    counted = digest.counted(store, window)
+    counted = weekly.counted(store, window)
     if counted is not None:
         seen.note(CONTRADICTORY, _contradiction(counted, told + loose))
 

@@ -86,8 +86,9 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
 
 def weekly(store: Store, settings: Settings, now: datetime) -> Preview:
     """The digest as it would be sent now. Raises StoreError."""
-    message = digest.message(store, settings, now)
-    return Preview(parts(message), None, f"goes to: {message.channel or 'no channel is set'}")
+    messages = digest.messages(store, settings, now)
+    channels = ", ".join(dict.fromkeys(message.channel for message in messages if message.channel))
+    return Preview(messages, None, f"goes to: {channels or 'no channel is set'}")
 
 
 def _with(message: Message, picture: bytes, alt_text: str, *, note: str) -> Preview:

@@ -26,7 +26,7 @@ from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
 from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, Incident, Inventory
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, digest, facts, health, startup
+from monitor.jobs import act, auditing, context, days, facts, health, startup, unattributed
 from monitor.jobs.app import App
 from monitor.pipeline import Judgement
 
@@ -141,7 +141,7 @@ class Watch:
     async def take(self, batch: UsageBatch) -> None:
         """Writes a batch to the store, then takes it into the state of the fleet."""
         await asyncio.to_thread(self.app.store.usage.write, batch.usage, batch.coverage)
-        await asyncio.to_thread(digest.note_unattributed, self.app.store, batch, self.app.now())
+        await asyncio.to_thread(unattributed.note, self.app.store, batch, self.app.now())
         async with self.pipeline_lock:
             await asyncio.to_thread(self.app.pipeline.take, batch.usage, batch.coverage)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from monitor.domain import Clock, Message, Receipt
+from monitor.domain import Clock, Message, MessageKind, Receipt
 from monitor.errors import ChannelRefused, DeliveryError, SinkUnauthorized
 from monitor.notify.base import Notifier
 from monitor.wording import one_line, shorten
@@ -30,6 +30,7 @@ REFUSED_FOR: Final = timedelta(hours=1)
 """How long a channel that refused a message is not asked again."""
 
 _IN_DOUBT: Final = frozenset({"sending", "unknown"})
+_ON_ITS_WAY: Final = _IN_DOUBT | {"waiting"}
 
 
 class Entry(Protocol):
@@ -149,6 +150,11 @@ async def _one(
         await _postpone(outbox, message, held_until, error="its channel is being paced", is_in_doubt=is_in_doubt)
         tally.add("n_postponed")
         return
+    if await _waits_for_headline(outbox, message):
+        until = clock.now() + FIRST_WAIT
+        await _postpone(outbox, message, until, error="its headline is not delivered yet", is_in_doubt=is_in_doubt)
+        tally.add("n_postponed")
+        return
     thread = await _parent(outbox, message)
     try:
         receipt = None
@@ -165,6 +171,16 @@ async def _one(
         await _failed(entry, message, error, outbox, clock=clock, is_in_doubt=is_in_doubt, tally=tally)
         return
     await asyncio.to_thread(outbox.delivered, message.message_id, receipt, clock.now())
+
+
+async def _waits_for_headline(outbox: Outbox, message: Message) -> bool:
+    """A digest's details are a reply: they wait while their headline is still on its way. An alert waits for nothing."""
+    if message.kind is not MessageKind.DIGEST or message.thread is None:
+        return False
+    first = next(iter(await asyncio.to_thread(outbox.entries, thread=message.thread)), None)
+    if first is None or first.message.message_id == message.message_id:
+        return False
+    return first.state in _ON_ITS_WAY
 
 
 async def _parent(outbox: Outbox, message: Message) -> Receipt | None:

@@ -30,7 +30,7 @@ LOOK_BACK: Final = timedelta(hours=1)
 
 _ID: Final = re.compile(r"[CGD][A-Z0-9]{6,}")
 _USER: Final = re.compile(r"[UW][A-Z0-9]{6,}")
-_QUIET_REPLIES: Final = frozenset({MessageKind.RESOLVED})
+_QUIET_REPLIES: Final = frozenset({MessageKind.RESOLVED, MessageKind.DIGEST})
 """Kinds that in a thread stay there; all others are shown in the channel as well, because somebody has to see them."""
 
 

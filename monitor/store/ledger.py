@@ -36,7 +36,9 @@ class SqliteLedger:
             _insert_new(connection, schema.verdicts, "digest", map(_verdict_row, plan.verdicts))
             lives = [audit.of_incident(incident, stored) for incident, stored in pairs]
             intents = [audit.of_intent(action) for action in plan.actions if _journal(connection, action)]
-            audit.append(connection, [*(entry for entry in lives if entry is not None), *intents])
+            entries = [*(entry for entry in lives if entry is not None), *intents]
+            if entries:
+                audit.append(connection, entries)
             queue(connection, messages, plan.at)
 
     def finish(self, action: Action, messages: Sequence[Message]) -> None:

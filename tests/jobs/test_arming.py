@@ -12,7 +12,7 @@ from jobs_build import NOW, an_app, settings_in
 
 from monitor.config import Settings
 from monitor.errors import ConfigError
-from monitor.jobs import arming, digest, facts, startup
+from monitor.jobs import arming, facts, startup, weekly
 from monitor.jobs.app import App
 from monitor.jobs.arming import Replayed
 from monitor.jobs.watch import CycleReport, Watch
@@ -157,10 +157,10 @@ async def test_the_override_is_logged_and_told_in_every_digest_and_in_the_status
     assert "armed_without_replay" in caplog.text
     (warning,) = arming.warnings(app.store, app.settings, NOW)
     assert "armed_without_replay is set: this account was never replayed" in warning
-    made = digest.make(app.store, app.settings, NOW)
+    made = weekly.make(app.store, app.settings, NOW)
     assert made.warnings == (warning,)
     assert "armed\\_without\\_replay is set" in to_markdown(made, top=3)
-    message = render.to_message(made, channel="#a", now=NOW, top=3)
+    message, *_ = render.to_messages(made, channel="#a", now=NOW, top=3)
     assert message.sections[0] == ("Attention", (warning,))
 
 

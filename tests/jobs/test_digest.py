@@ -8,11 +8,10 @@ from pathlib import Path
 import build
 import pandas as pd
 import pytest
-from jobs_build import an_app, an_inventory, settings_in
+from jobs_build import a_batch, an_app, an_inventory, settings_in
 
 from monitor import frames
-from monitor.collect.base import UsageBatch
-from monitor.jobs import digest
+from monitor.jobs import digest, unattributed, weekly
 from monitor.jobs.app import App
 from monitor.report import words
 
@@ -22,7 +21,11 @@ MIDNIGHT = MONDAY.replace(hour=0)
 
 
 def queued(app: App) -> list[str]:
-    return [entry.message.message_id for entry in app.store.outbox.entries()]
+    """The headlines: each has its details in its thread."""
+    entries = app.store.outbox.entries()
+    ids = [entry.message.message_id for entry in entries]
+    assert len(ids) == len(set(ids))
+    return [each for each in ids if each.endswith(":0:digest")]
 
 
 async def run_until(app: App, until: datetime, *, step: timedelta) -> list[datetime]:
@@ -39,16 +42,6 @@ def samples(at: datetime, *spent: tuple[int, int]) -> pd.DataFrame:
     stamp = pd.Timestamp(at).as_unit("s")
     rows = [{"sampled_at": stamp, "key_no": no, "usage_nusd": nusd, "usage_daily_nusd": -1} for no, nusd in spent]
     return pd.DataFrame(rows).astype(dict(frames.COUNTERS))
-
-
-def a_batch(
-    by_hour: dict[datetime, int], since: datetime, until: datetime, *, bucket_s: int = 3600, quality: int = 2
-) -> UsageBatch:
-    coverage = build.coverage(since, until, bucket_s=bucket_s, quality=quality)
-    hours = {int(at.timestamp()): nusd for at, nusd in by_hour.items()}
-    return UsageBatch(
-        frames.empty(frames.USAGE), coverage, as_of=until, unattributed={"?": 1}, unattributed_by_hour=hours
-    )
 
 
 async def test_the_first_start_sends_no_digest(tmp_path: Path) -> None:
@@ -102,8 +95,7 @@ async def test_after_a_long_downtime_one_digest_makes_up_for_all_that_were_misse
 
     last = (MONDAY + 5 * WEEK).replace(hour=0)
     assert queued(app) == [f"DIGEST-{last - WEEK:%Y%m%dT%H}-{last:%Y%m%dT%H}:0:digest"]
-    (entry,) = app.store.outbox.entries()
-    assert entry.message.created_at == app.clock.now()
+    assert {entry.message.created_at for entry in app.store.outbox.entries()} == {app.clock.now()}
     assert await run_until(app, MONDAY + 6 * WEEK + HOUR, step=20 * MINUTE) == [MONDAY + 6 * WEEK]
 
 
@@ -164,7 +156,7 @@ def test_the_account_s_total_is_what_the_counters_rose_by(tmp_path: Path) -> Non
     write(samples(MIDNIGHT + MINUTE, (0, 180), (1, 60)))
     write(samples(MIDNIGHT + 9 * MINUTE, (0, 999), (1, 999)))
 
-    made = digest.make(app.store, app.settings, MONDAY)
+    made = weekly.make(app.store, app.settings, MONDAY)
 
     assert made.account_total_nusd == 90
 
@@ -175,7 +167,7 @@ def test_without_samples_near_both_ends_the_total_is_not_known(tmp_path: Path) -
     app.store.usage.write_counters(samples(MIDNIGHT - WEEK - HOUR, (0, 1)))
     app.store.usage.write_counters(samples(MIDNIGHT, (0, 2)))
 
-    assert digest.make(app.store, app.settings, MONDAY).account_total_nusd is None
+    assert weekly.make(app.store, app.settings, MONDAY).account_total_nusd is None
 
 
 def test_unattributed_dollars_of_hours_read_again_count_once(tmp_path: Path) -> None:
@@ -184,45 +176,45 @@ def test_unattributed_dollars_of_hours_read_again_count_once(tmp_path: Path) -> 
     second = a_batch({hour + HOUR: 9, hour + 2 * HOUR: 1}, hour + HOUR, hour + 7 * HOUR)
 
     for batch in (first, first, second, first, second):
-        digest.note_unattributed(app.store, batch, MONDAY)
+        unattributed.note(app.store, batch, MONDAY)
 
-    assert digest.make(app.store, app.settings, MONDAY).unattributed_nusd == 5 + 9 + 1
+    assert weekly.make(app.store, app.settings, MONDAY).unattributed_nusd == 5 + 9 + 1
 
 
 def test_unattributed_dollars_that_were_cleared_up_count_no_more(tmp_path: Path) -> None:
     app, hour = an_app(tmp_path, now=MONDAY), MIDNIGHT - 30 * HOUR
-    digest.note_unattributed(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
 
-    digest.note_unattributed(app.store, a_batch({}, hour, hour + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({}, hour, hour + HOUR), MONDAY)
 
-    assert digest.make(app.store, app.settings, MONDAY).unattributed_nusd == 0
+    assert weekly.make(app.store, app.settings, MONDAY).unattributed_nusd == 0
 
 
 @pytest.mark.parametrize(("quality", "kept"), [(0, 5), (1, 5), (2, 0)], ids=["unknown", "partial", "known"])
 def test_an_incomplete_reading_takes_no_unattributed_dollars_away(tmp_path: Path, quality: int, kept: int) -> None:
     app, hour = an_app(tmp_path, now=MONDAY), MIDNIGHT - 30 * HOUR
-    digest.note_unattributed(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
 
-    digest.note_unattributed(app.store, a_batch({}, hour, hour + HOUR, quality=quality), MONDAY)
+    unattributed.note(app.store, a_batch({}, hour, hour + HOUR, quality=quality), MONDAY)
 
-    assert digest.make(app.store, app.settings, MONDAY).unattributed_nusd == kept
+    assert weekly.make(app.store, app.settings, MONDAY).unattributed_nusd == kept
 
 
 def test_only_readings_in_hours_speak_of_unattributed_dollars_and_only_of_this_week(tmp_path: Path) -> None:
     app, hour = an_app(tmp_path, now=MONDAY), MIDNIGHT - 30 * HOUR
-    digest.note_unattributed(app.store, a_batch({hour: 5}, hour, hour + HOUR, bucket_s=600), MONDAY)
-    digest.note_unattributed(app.store, a_batch({MIDNIGHT: 3}, MIDNIGHT, MIDNIGHT + HOUR), MONDAY)
-    digest.note_unattributed(app.store, a_batch({hour - WEEK: 3}, hour - WEEK, hour - WEEK + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({hour: 5}, hour, hour + HOUR, bucket_s=600), MONDAY)
+    unattributed.note(app.store, a_batch({MIDNIGHT: 3}, MIDNIGHT, MIDNIGHT + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({hour - WEEK: 3}, hour - WEEK, hour - WEEK + HOUR), MONDAY)
 
-    assert digest.make(app.store, app.settings, MONDAY).unattributed_nusd == 0
+    assert weekly.make(app.store, app.settings, MONDAY).unattributed_nusd == 0
 
 
 def test_old_unattributed_dollars_are_forgotten(tmp_path: Path) -> None:
     app, hour = an_app(tmp_path, now=MONDAY), MIDNIGHT - 30 * HOUR
-    digest.note_unattributed(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
+    unattributed.note(app.store, a_batch({hour: 5}, hour, hour + HOUR), MONDAY)
 
     later = MONDAY + 5 * WEEK
-    digest.note_unattributed(app.store, a_batch({later - HOUR: 1}, later - HOUR, later), later)
+    unattributed.note(app.store, a_batch({later - HOUR: 1}, later - HOUR, later), later)
 
     assert app.store.state.get("unattributed") == {str(int((later - HOUR).timestamp())): 1}
 
@@ -241,12 +233,15 @@ def test_a_key_that_is_gone_is_named_and_its_dollars_stay_its_owner_s(tmp_path: 
     usage = build.usage((MIDNIGHT - 20 * HOUR, number, 0, model, 3, 7_000_000_000), bucket_s=3600)
     app.store.usage.write(usage, build.coverage(MIDNIGHT - WEEK, MIDNIGHT, bucket_s=3600))
 
-    made = digest.make(app.store, settings, MONDAY)
+    made = weekly.make(app.store, settings, MONDAY)
 
     line = next(each for each in made.keys if each.key_hash == gone.key_hash)
     assert words.key_name(line).startswith("search-old (gone) [")
     assert line not in made.without_limit
     assert [(part.owner, part.spent_nusd) for part in made.owners if part.spent_nusd] == [("Search", 7_000_000_000)]
     assert "search-old" in "\n".join(
-        text for _, lines in digest.message(app.store, settings, MONDAY).sections for text in lines
+        text
+        for message in digest.messages(app.store, settings, MONDAY)
+        for _, lines in message.sections
+        for text in lines
     )

@@ -9,7 +9,7 @@ from digest_build import MONDAY, WEEKS, a_digest, a_usage
 
 from monitor.domain import NUSD, Reason, Rung, Verdict
 from monitor.report.markdown import to_markdown
-from monitor.report.render import to_message
+from monitor.report.render import to_messages
 
 HOUR = timedelta(hours=1)
 
@@ -34,7 +34,7 @@ def digest_with(*verdicts: Verdict):
 def test_a_probed_key_is_listed_once_with_its_newest_probe() -> None:
     found = digest_with(a_probe(0, hours_before_the_end=50.0, detail="the older one"), a_probe(0))
 
-    (line,) = dict(to_message(found, channel="C1", now=MONDAY, top=10).sections)["Probed keys"]
+    (line,) = dict(to_messages(found, channel="C1", now=MONDAY, top=10)[1].sections)["Probed keys"]
     assert line.startswith("search-prod [000000000000]: ")
     assert line.endswith("UTC, 100% of $0.02/h is on 12 models never used by this key")
     assert "## Probed keys" in to_markdown(found, top=10)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from build import a_hash, a_key, an_action, an_incident, key_settings
-from digest_build import MONDAY, WEEKS, a_catalog, a_digest, a_usage
+from build import a_hash, a_key
+from digest_build import MONDAY, a_catalog, a_digest, a_full_digest, a_usage
 from hostile import TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain import NUSD, ActionState, Message
+from monitor.domain import NUSD, Message
 from monitor.notify.slack_blocks import MAX_SIZE, render, size
 from monitor.report.digest import Digest
 from monitor.report.markdown import escape, to_markdown
-from monitor.report.render import to_message
+from monitor.report.render import to_messages
 from monitor.wording import name, one_line
 
 UNESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
-def message_of(digest: Digest, top: int = 10) -> Message:
-    return to_message(digest, channel="C0TEAM01", now=MONDAY, top=top)
+def messages_of(digest: Digest, top: int = 10) -> tuple[Message, ...]:
+    channels = {part.owner: f"#{number}" for number, part in enumerate(digest.owners)}
+    return to_messages(digest, channel="C0TEAM01", now=MONDAY, top=top, owner_channels=channels)
+
+
+def details_of(digest: Digest) -> Message:
+    return messages_of(digest)[1]
 
 
 def read_back(markdown: str) -> str:
@@ -68,10 +72,11 @@ def test_no_key_is_lost_or_broken_by_its_name(names: list[str]) -> None:
 @settings(deadline=None, max_examples=10)
 @given(st.lists(TEXT, max_size=15), st.integers(1, 100))
 def test_a_digest_fits_slack_whatever_keys_are_called(names: list[str], top: int) -> None:
-    _, blocks, _ = render(message_of(named(names), top))
+    for message in messages_of(named(names), top):
+        _, blocks, _ = render(message)
 
-    assert len(blocks) <= 50
-    assert size(blocks) <= MAX_SIZE
+        assert len(blocks) <= 50
+        assert size(blocks) <= MAX_SIZE
 
 
 def test_a_digest_of_500_keys_is_short_in_slack_and_whole_as_markdown() -> None:
@@ -82,7 +87,7 @@ def test_a_digest_of_500_keys_is_short_in_slack_and_whole_as_markdown() -> None:
 
     digest = a_digest(usage, keys, owners=owners, catalog=catalog)
 
-    _, blocks, _ = render(message_of(digest))
+    _, blocks, _ = render(details_of(digest))
     shown = "\n".join(block["text"]["text"] for block in blocks if "text" in block)
     assert "and 491 more" in shown and "and 31 more" in shown
     markdown = to_markdown(digest, top=10)
@@ -92,36 +97,18 @@ def test_a_digest_of_500_keys_is_short_in_slack_and_whole_as_markdown() -> None:
 def test_the_same_weeks_are_the_same_message() -> None:
     digest = a_digest(a_usage([]))
 
-    assert message_of(digest).message_id == "DIGEST-20261116T00-20261123T00:0:digest"
-
-
-def a_full_digest() -> Digest:
-    keys = [
-        a_key(1, key_name="checkout-prod"),
-        a_key(2, key_name="search | prod", settings=key_settings(limit_usd=500.0, limit_reset="monthly")),
-        a_key(3, key_name="<!channel> *free*"),
-        a_key(4, key_name="old-notebook", settings=key_settings(is_disabled=True)),
+    assert [each.message_id for each in messages_of(digest)] == [
+        "DIGEST-20261116T00-20261123T00:0:digest",
+        "DIGEST-20261116T00-20261123T00:1:digest",
     ]
-    rows = [(1, 0, 10, 36_800_000_000), (1, 0, 300, 41_200_000_000), (2, 1, 20, 900 * NUSD), (2, 1, 310, 1_771 * NUSD)]
-    rows += [(2, 2, 320, 3_100_000), (4, 0, 30, 12 * NUSD), (9, 1, 200, 5 * NUSD)]
-    owners = {a_hash(1): "team-checkout", a_hash(2): "team-search", a_hash(4): "team-search"}
-    incident = replace(an_incident(2, at=WEEKS.current.until), incident_id="INC-1f0c9a2b7d")
-    action = an_action(4, intended_at=WEEKS.current.since, state=ActionState.DONE, finished_at=WEEKS.current.since)
-    return a_digest(
-        a_usage(rows),
-        keys,
-        owners=owners,
-        incidents=[incident],
-        actions=[action],
-        unattributed_nusd=2 * NUSD,
-        account_total_nusd=1_820 * NUSD,
-    )
 
 
 def test_a_digest_looks_as_agreed(golden: Callable[[str, object], None]) -> None:
     digest = a_full_digest()
 
-    text, blocks, metadata = render(message_of(digest))
-
-    golden("slack_digest.json", {"text": text, "blocks": blocks, "metadata": metadata})
+    for name_of, message in zip(
+        ("slack_digest", "slack_digest_details", "slack_digest_owner"), messages_of(digest), strict=False
+    ):
+        text, blocks, metadata = render(message)
+        golden(f"{name_of}.json", {"text": text, "blocks": blocks, "metadata": metadata})
     golden("digest.md", to_markdown(digest, top=10))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.report.weeks import weeks_before
+from monitor.errors import ConfigError
+from monitor.report.weeks import Window, weeks_before, weeks_named
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -51,6 +52,11 @@ def test_the_weeks_meet_are_whole_hours_and_lie_in_the_past(now: datetime, zone:
     assert weeks.current.until <= now
     assert all(each.minute == 0 for each in (weeks.previous.since, weeks.current.since, weeks.current.until))
     assert 166 <= weeks.current.n_hours <= 170 or zone.startswith("Pacific/")
+    edges = weeks.edges
+    assert (edges[-1], edges[-8], edges[-15]) == (weeks.current.until, weeks.current.since, weeks.previous.since)
+    assert len(edges) == 57 and list(edges) == sorted(set(edges))
+    assert weeks.norm[-1] == weeks.previous and len(weeks.norm) == 4
+    assert weeks.month.since <= weeks.current.until < weeks.month.until or zone.startswith("Pacific/")
 
 
 def test_a_window_holds_its_beginning_and_not_its_end() -> None:
@@ -58,3 +64,37 @@ def test_a_window_holds_its_beginning_and_not_its_end() -> None:
 
     assert week.since in week
     assert week.until not in week
+
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-W47", "2026-11-16"])
+def test_a_week_is_named_by_its_number_or_its_first_day(text: str) -> None:
+    weeks = weeks_named(text, zone=BERLIN, now=NOW)
+
+    assert weeks == weeks_before(datetime(2026, 11, 23, 9, 0, tzinfo=UTC), BERLIN)
+
+
+@pytest.mark.parametrize("text", ["2026-W60", "47", "", "last week", "2026-13-01", "0001-01-01", "9999-12-31"])
+def test_what_is_no_week_is_refused_with_the_remedy(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--week: .* is (no week|not over yet); (write 2026-W47|the latest)"):
+        weeks_named(text, zone=BERLIN, now=NOW)
+
+
+def test_a_week_that_is_not_over_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not over yet; the latest seven whole days begin with 2026-11-17"):
+        weeks_named("2026-W48", zone=BERLIN, now=NOW)
+
+
+def test_a_month_is_the_one_the_week_s_end_lies_in() -> None:
+    weeks = weeks_before(datetime(2026, 12, 1, 9, tzinfo=UTC), ZoneInfo("UTC"))
+
+    assert weeks.month == Window(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_a_day_on_which_clocks_change_is_one_day() -> None:
+    edges = weeks_before(datetime(2026, 10, 26, 9, tzinfo=UTC), BERLIN).edges
+
+    assert edges[-1] - edges[-2] == timedelta(hours=25)
+    assert {each.astimezone(BERLIN).hour for each in edges} == {0}

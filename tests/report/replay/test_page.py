@@ -7,12 +7,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from build import a_cause, a_key
 from hostile import TEXT, VECTORS
+from html_page import Page
 from hypothesis import given, settings
 from replay_build import DAY, DISABLED, HOUR, SINCE, Story, Verbs, a_catalog, a_report
 
@@ -22,49 +22,6 @@ from monitor.errors import MonitorError
 from monitor.report.replay.page import N_GROUPS, to_html
 from monitor.report.replay.values import ReplayReport
 from monitor.wording import money
-
-VOID = {"meta", "rect", "circle"}
-
-
-class Page(HTMLParser):
-    """What a browser makes of it: elements in order, with attributes and the text within."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
-
-    def values(self, attribute: str) -> list[str]:
-        return [
-            value or "" for _, attributes in self.elements for name, value in attributes.items() if name == attribute
-        ]
-
-    @property
-    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [(tag, tuple(attributes)) for tag, attributes in self.elements]
-
 
 CAPPED = Story(key=2, opened=30.0, stops=((Verbs.CAP, 31.0, 5.0),), detail="too young")
 TOLD = Story(key=3, opened=50.0, spent_usd=4.0)

@@ -19,7 +19,7 @@ def patience(severity: Severity, settings: Settings) -> timedelta | None:
     return waits.get(severity)
 
 
-def escalated(incidents: Iterable[Incident], settings: Settings, now: datetime) -> tuple[Incident, ...]:
+def called(incidents: Iterable[Incident], settings: Settings, now: datetime) -> tuple[Incident, ...]:
     """Those of `incidents` for which a wider audience must be called now, as they stand after that.
 
     Only such as people were told of, and nobody acknowledged. The caller leaves out what is silenced or explained by another."""

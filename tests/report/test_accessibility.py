@@ -1,0 +1,88 @@
+"""The digest's page as axe-core sees it, in a real browser: light and dark, on a telephone and on a desk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from build import a_key
+from digest_build import a_digest, a_full_digest, a_usage
+from hostile import VECTORS
+
+from monitor.domain import NUSD
+from monitor.report.digest import Digest
+from monitor.report.page import to_html
+
+pytestmark = pytest.mark.slow
+
+PACKAGES = ("axe-core@4", "puppeteer-core@24")
+INSTALL_S, LOOK_S = 300, 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
+    """node, the folder axe is installed in, and a browser; skips where one of them is out of reach."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    browser = next((found for each in BROWSERS if (found := shutil.which(each))), None)
+    if npm is None or node is None:
+        pytest.skip("npm is not installed")
+    if browser is None:
+        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
+    home = tmp_path_factory.mktemp("axe")
+    install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(home), *PACKAGES]
+    try:
+        done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install {PACKAGES} within {INSTALL_S} s")
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot install {PACKAGES}: {done.stderr.strip()[-200:]}")
+    return node, home, browser
+
+
+def hostile() -> Digest:
+    keys = [a_key(number, key_name=each) for number, each in enumerate(VECTORS)]
+    return a_digest(a_usage([(number, 0, 300, NUSD * number) for number in range(len(VECTORS))]), keys)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [a_full_digest(), hostile(), a_digest(a_usage([]))],
+    ids=["a bit of everything", "hostile names", "an empty account"],
+)
+def test_axe_finds_nothing_to_mend(tools: tuple[str, Path, str], tmp_path: Path, digest: Digest) -> None:
+    page = tmp_path / "digest.html"
+    page.write_text(to_html(digest), encoding="utf-8")
+
+    looked = _look(tools, page)
+
+    assert [each["where"] for each in looked] == ["light 390", "light 1280", "dark 390", "dark 1280"]
+    for each in looked:
+        assert each["violations"] == []
+        assert each["n_passes"] > 20, "axe looked at nothing"
+        assert each["overflow"] == 0, "the page is wider than the screen"
+        assert each["said"] == [], "the page ran or asked for something"
+
+
+def test_axe_would_find_what_is_wrong(tools: tuple[str, Path, str], tmp_path: Path) -> None:
+    page = tmp_path / "digest.html"
+    broken = to_html(replace(a_full_digest(), warnings=())).replace('<html lang="en">', "<html>")
+    page.write_text(broken.replace("--soft: #54565b", "--soft: #cccccc"), encoding="utf-8")
+
+    found = {violation["id"] for each in _look(tools, page) for violation in each["violations"]}
+
+    assert {"html-has-lang", "color-contrast"} <= found
+
+
+def _look(tools: tuple[str, Path, str], page: Path) -> list[dict[str, Any]]:
+    node, home, browser = tools
+    command = [node, str(Path(__file__).with_name("axe.cjs")), str(home), browser, str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LOOK_S, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    looked: list[dict[str, Any]] = json.loads(done.stdout)
+    return looked
