@@ -9,7 +9,7 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     readiness.py    what `check` looks at; changes nothing
     systemd.py      sd_notify: readiness, status and watchdog to the service manager
     wiring.py       config -> concrete parts; the only file that names concrete classes, clock and seed
-    jobs/           watch, backfill, train, digest, deliver: the pipeline, top to bottom
+    jobs/           watch, backfill, train, digest, deliver, cards, buttons: the pipeline, top to bottom
     backtest/       recorded usage through the same pipeline; acts on nothing
     teaching.py     a walk through history in, a trained detector out
     pipeline.py     usage in, judgement out: features, detect and decide for one moment

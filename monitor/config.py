@@ -44,6 +44,8 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+SlackUser = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{5,}$")]
+SlackGroup = Annotated[str, Field(pattern=r"^S[A-Z0-9]{5,}$")]
 SeverityName = Annotated[Severity, BeforeValidator(_severity)]
 
 
@@ -89,12 +91,49 @@ class Slack(Section):
         True, description="false: messages are written to standard output instead (the journal, under systemd)"
     )
 
+    app_token: SecretStr | None = Field(
+        None,
+        description="the app-level token that lets buttons work; never in this file: SLACK_APP_TOKEN or a credentials file",
+    )
+    app_token_file: Path | None = Field(None, description="file (mode 0600) that holds the app-level token")
+    message_creators: bool = Field(
+        True, description="true: messages about a key that no route matches go to who created it, if Slack knows them"
+    )
+    allowed_users: tuple[SlackUser, ...] = Field((), description="ids of the Slack users whose buttons work")
+    allowed_groups: tuple[SlackGroup, ...] = Field((), description="ids of the Slack user groups whose buttons work")
+
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
         if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/") + "/"
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether messages carry buttons: somebody listens, and somebody may press them."""
+        return self.app_token is not None and bool(self.allowed_users or self.allowed_groups)
+
+
+class Further(Section):
+    """Further channels beside Slack: e-mail, pagers, Teams, SMS and whatever else the library Apprise knows."""
+
+    urls: SecretStr | None = Field(
+        None, description="Apprise addresses, one a line; never in this file: APPRISE_URLS or a credentials file"
+    )
+    urls_file: Path | None = Field(None, description="file (mode 0600) that holds the addresses")
+    min_severity: SeverityName = Field(
+        Severity.CRITICAL, description="notice, warning or critical: messages below it go to Slack alone"
+    )
+
+    @property
+    def addresses(self) -> dict[str, SecretStr]:
+        """Address by name: `name=address`, or numbered where a line has no name."""
+        found: dict[str, SecretStr] = {}
+        for number, line in enumerate((self.urls.get_secret_value() if self.urls else "").split(), start=1):
+            named = re.fullmatch(r"([a-z0-9-]{1,20})=([a-z0-9]+://.+)", line)
+            found[named[1] if named else str(number)] = SecretStr(named[2] if named else line)
+        return found
 
 
 class Store(Section):
@@ -319,6 +358,7 @@ class Settings(Section):
 
     openrouter: OpenRouter = Field(default_factory=OpenRouter)
     slack: Slack = Field(default_factory=Slack)
+    further: Further = Field(default_factory=Further)
     store: Store = Field(default_factory=Store)
     schedule: Schedule = Field(default_factory=Schedule)
     collect: Collect = Field(default_factory=Collect)

@@ -34,11 +34,14 @@ class SecretPlace:
     key: str
     credential: str
     variable: str
+    has_lines: bool = False
 
 
 SECRETS = (
     SecretPlace("openrouter", "management_key", "openrouter-management-key", "OPENROUTER_MANAGEMENT_KEY"),
     SecretPlace("slack", "bot_token", "slack-bot-token", "SLACK_BOT_TOKEN"),
+    SecretPlace("slack", "app_token", "slack-app-token", "SLACK_APP_TOKEN"),
+    SecretPlace("further", "urls", "further-urls", "APPRISE_URLS", has_lines=True),
 )
 
 
@@ -142,8 +145,9 @@ def _resolve_secret(document: dict[str, Any], secret: SecretPlace, environ: Mapp
         text = _read_secret(Path(named), f"{secret.section}.{secret.key}_file")
     else:
         text = table.get(secret.key) or environ.get(secret.variable, "")
-    text = text.strip()
-    if text and not (text.isascii() and text.isprintable() and " " not in text):
+    text = "\n".join(text.split()) if secret.has_lines else text.strip()
+    flat = text.replace("\n", "") if secret.has_lines else text
+    if text and not (flat.isascii() and flat.isprintable() and " " not in flat):
         raise ConfigError(f"{secret.section}.{secret.key}", "holds characters no key has", remedy="copy it again")
     table[secret.key] = text or None
 

@@ -15,22 +15,26 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import checkpoint, days, digest, rebuild, replay, startup, upkeep
+from monitor.jobs import buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
+from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
 from monitor.notify.base import Notifier
+from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
 from monitor.service import Beat, Service
 from monitor.systemd import Notify
-from monitor.wiring import new_state, open_app, shipped_models
+from monitor.wiring import make_listener, new_state, open_app, shipped_models
 
 log = logging.getLogger(__name__)
 
 DELIVER_EVERY = timedelta(seconds=2)
+CARDS_EVERY = timedelta(seconds=5)
+OWNERS_EVERY = timedelta(minutes=5)
 RETRY_BACKFILL_S = 300.0
 
 
@@ -58,13 +62,36 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
         service = service_of(app, watch)
         history = asyncio.create_task(read_history(app, watch))
         try:
-            await service.run()
+            async with listening(app):
+                await service.run()
         finally:
             history.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await history
             await asyncio.to_thread(checkpoint.save, app)
             await deliver(app, limit=5)
+
+
+@asynccontextmanager
+async def listening(app: App) -> AsyncIterator[None]:
+    """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
+    desk = AppDesk(app)
+
+    async def handle(press: Pressed) -> None:
+        await buttons.pressed(app, desk, press)
+
+    listener = make_listener(app.settings, app.clock, handle)
+    if listener is None:
+        yield
+        return
+    running = asyncio.create_task(listener.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await listener.close()
 
 
 def service_of(app: App, watch: Watch) -> Service:
@@ -99,6 +126,7 @@ def service_of(app: App, watch: Watch) -> Service:
     cron = CronTrigger.from_crontab(schedule.digest_cron, timezone=settings.digest.zone)
     beats = (
         Beat("deliver", deliver_due, every=DELIVER_EVERY),
+        *_people_beats(app),
         Beat("train", retrain, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("upkeep", care, every=timedelta(days=1), is_first_at_once=False),
         Beat("backup", back_up, every=timedelta(hours=1), is_first_at_once=False),
@@ -108,6 +136,18 @@ def service_of(app: App, watch: Watch) -> Service:
     )
     watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
     return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ))
+
+
+def _people_beats(app: App) -> tuple[Beat, ...]:
+    """What people see is kept true, and who they are is known."""
+
+    async def edit() -> None:
+        await cards.refresh(app)
+
+    async def find_owners() -> None:
+        await owners.refresh(app)
+
+    return Beat("cards", edit, every=CARDS_EVERY), Beat("owners", find_owners, every=OWNERS_EVERY)
 
 
 async def read_history(app: App, watch: Watch, progress: Progress | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`check`: would the service work? Reads only; nothing is changed, nothing is sent."""
+"""`check`: would the service work? Reads only; nothing is changed, and nothing is sent unless a test message is asked for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import random
 from pathlib import Path
 
 from monitor.config import Settings
-from monitor.domain import Check, Clock
+from monitor.domain import Check, Clock, MessageKind, Notice
 from monitor.errors import MonitorError
 from monitor.jobs import arming
-from monitor.wiring import SystemClock, make_notifier, make_source, open_store, store_address
+from monitor.notify.base import Notifier
+from monitor.notify.pressed import Pressed
+from monitor.wiring import SystemClock, make_listener, make_notifier, make_source, open_store, store_address
 
 WATCHDOG_S = 300
 
 
-async def check_all(settings: Settings) -> tuple[Check, ...]:
-    """The settings were read already; this looks at the account, Slack, the state directory, the store and the schedule."""
+async def check_all(settings: Settings, *, is_sending: bool = False) -> tuple[Check, ...]:
+    """The settings were read already; this looks at the account, Slack, the state directory, the store and the schedule.
+
+    `is_sending`: a test message goes to every channel."""
     clock = SystemClock()
     found = [Check("settings", True, f"response.mode = {settings.response.mode}"), *await _account(settings, clock)]
-    found += await _messages(settings, clock)
+    found += await _messages(settings, clock, is_sending=is_sending)
+    found += await _buttons(settings, clock)
     found += [_state_dir(settings.store.state_dir), await asyncio.to_thread(_store, settings), _schedule(settings)]
     found.append(await asyncio.to_thread(_arming, settings, clock))
     return tuple(found)
@@ -39,7 +44,7 @@ async def _account(settings: Settings, clock: Clock) -> tuple[Check, ...]:
         await transport.close()
 
 
-async def _messages(settings: Settings, clock: Clock) -> list[Check]:
+async def _messages(settings: Settings, clock: Clock, *, is_sending: bool) -> list[Check]:
     try:
         notifier = make_notifier(settings, clock)
     except MonitorError as error:
@@ -59,9 +64,71 @@ async def _messages(settings: Settings, clock: Clock) -> list[Check]:
             found.append(
                 Check(f"{notifier.name} {channel}", not problems, "; ".join(problems) or "messages can be sent")
             )
-        return found
+            if is_sending:
+                found.append(await _sent(notifier, channel, clock))
     finally:
         await notifier.close()
+    return found + await _further(settings, clock, is_sending=is_sending)
+
+
+async def _further(settings: Settings, clock: Clock, *, is_sending: bool) -> list[Check]:
+    """Further channels: whether their addresses are understood."""
+    from monitor.notify import further
+
+    found = []
+    for notifier in further.notifiers(settings.further.addresses, clock):
+        problems = await notifier.check(notifier.name)
+        found.append(
+            Check(f"further {notifier.name}", not problems, "; ".join(problems) or "its address is understood")
+        )
+        if is_sending:
+            found.append(await _sent(notifier, notifier.name, clock))
+    return found
+
+
+async def _sent(notifier: Notifier, channel: str, clock: Clock) -> Check:
+    """Sends a test message: the one thing `check` changes, and only when it is told to."""
+    from monitor.notify.message import compose
+
+    now = clock.now()
+    notice = Notice(MessageKind.TEST, now, detail="")
+    message = compose(notice, None, channel=channel, owner="", workspace_name=None, now=now, data_as_of=None)
+    try:
+        receipt = await notifier.send(message)
+    except MonitorError as error:
+        return Check(f"test message to {channel}", False, str(error))
+    return Check(
+        f"test message to {channel}", True, f"sent ({receipt.channel} {receipt.reference}): look whether it is there"
+    )
+
+
+async def _buttons(settings: Settings, clock: Clock) -> list[Check]:
+    """Whether pressed buttons reach the monitor: the app-level token, and somebody who may press."""
+    slack = settings.slack
+    has_people = bool(slack.allowed_users or slack.allowed_groups)
+    if not slack.enabled or (slack.app_token is None and not has_people):
+        return [Check("slack buttons", True, "not used (slack.app_token is not set)")]
+    if slack.app_token is None:
+        remedy = "set SLACK_APP_TOKEN or app_token_file; until then messages carry no buttons"
+        return [Check("slack buttons", False, f"slack.app_token is not set; {remedy}")]
+    if not has_people:
+        remedy = "name them in slack.allowed_users or slack.allowed_groups"
+        return [Check("slack buttons", False, f"nobody is allowed to press them; {remedy}")]
+    try:
+        listener = make_listener(settings, clock, _ignored)
+    except MonitorError as error:
+        return [Check("slack buttons", False, str(error))]
+    assert listener is not None
+    try:
+        problems = await listener.check()
+    finally:
+        await listener.close()
+    scope = "; the app-level token needs the scope connections:write" if problems else ""
+    return [Check("slack buttons", not problems, "; ".join(problems) + scope or "they reach the monitor")]
+
+
+async def _ignored(pressed: Pressed) -> None:
+    """Nobody listens while it is only looked whether somebody could."""
 
 
 def _state_dir(path: Path) -> Check:

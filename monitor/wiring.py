@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from monitor.frames import Catalog
     from monitor.jobs.app import App
     from monitor.notify.base import Notifier
+    from monitor.notify.pressed import Pressed
+    from monitor.notify.slack_socket import SlackListener
     from monitor.openrouter.lanes import Budget, LaneName
     from monitor.openrouter.transport import Transport
     from monitor.store.base import Store
@@ -111,6 +113,7 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """Everything a job needs, closed again at the end. Raises ConfigError where a credential is missing."""
     from monitor.jobs.app import App
+    from monitor.notify import further
     from monitor.openrouter.control import OpenRouterControl
     from monitor.pipeline import Pipeline
     from monitor.respond.disable import DisableKey
@@ -118,6 +121,7 @@ async def open_app(
 
     clock = clock or SystemClock()
     notifier = notifier or make_notifier(settings, clock)
+    board = getattr(notifier, "board", None)
     store = open_store(settings)
     source, transport = make_source(settings, clock, store.keys.catalog, random.Random(SEED), budgets=budgets)
     source.remember(store.keys.keys(include_vanished=True))
@@ -135,6 +139,10 @@ async def open_app(
             notifier=notifier,
             pipeline=Pipeline(settings, store.keys.catalog, new_state(settings)),
             seed=SEED,
+            board=board,
+            people=board,
+            directory=source,
+            further=further.notifiers(settings.further.addresses, clock),
         )
     finally:
         await notifier.close()
@@ -164,6 +172,19 @@ def make_notifier(settings: Settings, clock: Clock) -> Notifier:
     if not settings.slack.default_channel:
         raise ConfigError("slack.default_channel", "is empty", remedy='name a channel, for example "#key-alerts"')
     return SlackNotifier(settings.slack.bot_token, settings.slack, clock)
+
+
+def make_listener(
+    settings: Settings, clock: Clock, handle: Callable[[Pressed], Awaitable[None]]
+) -> SlackListener | None:
+    """Who listens for pressed buttons; None where messages carry none."""
+    from monitor.notify.slack_door import SlackDoor
+    from monitor.notify.slack_socket import SlackListener
+
+    token = settings.slack.app_token
+    if not settings.slack.enabled or not settings.slack.takes_answers or token is None:
+        return None
+    return SlackListener(SlackDoor(token, settings.slack.base_url, clock, place="slack.app_token"), clock, handle)
 
 
 def shipped_models() -> Path:

@@ -11,8 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.notify.scopes import SCOPES
+
 TOKEN = "xoxb-canary-0123456789-secret"
-BOT_SCOPES = "chat:write,chat:write.public,channels:read,channels:history,groups:read,groups:history"
+BOT_SCOPES = ",".join(SCOPES)
 
 
 @dataclass

@@ -48,7 +48,7 @@ class SentMessages:
         return Receipt(message.channel, f"r{len(self.sent)}")
 
 
-def settings_in(state_dir: Path, **sections: dict[str, Any]) -> Settings:
+def settings_in(state_dir: Path, **sections: Any) -> Settings:
     """Settings whose state directory is this one."""
     sections["store"] = {"state_dir": state_dir} | sections.get("store", {})
     return Settings.model_validate(sections)
@@ -67,6 +67,7 @@ def a_store(state_dir: Path) -> Store:
     """The store in a state directory, made there if there is none."""
     path = state_dir / "monitor.db"
     if not path.exists():
+        state_dir.mkdir(exist_ok=True)
         path.write_bytes(_empty_store())
     return open_store(str(path))
 
@@ -76,8 +77,8 @@ def an_app(
 ) -> App:
     """An app on the store in `state_dir` (made there if there is none). Sections of settings by name, or fields of App.
 
-    A field that is a dict is a section of the settings."""
-    sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict)}
+    A field that is a dict or a list is a section of the settings."""
+    sections = {name: changes.pop(name) for name in list(changes) if isinstance(changes[name], dict | list)}
     settings = settings_in(state_dir, **sections)
     store: Store = changes.pop("store", None) or a_store(state_dir)
     fields: dict[str, Any] = {

@@ -30,6 +30,8 @@ COMMANDS = {
     "feedback": ("opinions", "Say what a key's usage was: expected, planned or abuse."),
     "restore": ("act", "Put a disabled key back exactly as it was."),
     "revoke": ("act", "Take a key out of service (disable; reversible)."),
+    "preview": ("preview", "An alert or the digest as it would be sent; sends nothing."),
+    "routes": ("routes", "Where messages about a key go, and why."),
     "digest": ("reports", "The weekly digest: to the screen, a file, or Slack."),
     "backtest": ("replaying", "Replay recorded usage; acts on nothing."),
     "backup": ("upkeep", "Copy the store while the service runs."),

@@ -87,6 +87,7 @@ def _when(text: str | None, now: datetime) -> str:
 @with_settings
 def keys(settings: Settings, *, include_gone: bool, as_json: bool) -> None:
     """The keys, what they spend, and their hygiene (no limit, no reset, shared name, stale, unowned)."""
+    from monitor.jobs import owners
     from monitor.report import hygiene
     from monitor.wiring import SystemClock
 
@@ -96,7 +97,8 @@ def keys(settings: Settings, *, include_gone: bool, as_json: bool) -> None:
         workspaces = store.keys.workspaces()
         week = _spend_by_key(store, now - timedelta(days=7), now)
         month = _spend_by_key(store, now - timedelta(days=30), now)
-    debts = hygiene.audit(found, month, now)
+        named = owners.named(store, settings, found)
+    debts = hygiene.audit(found, month, now, owners=named)
     rows = [_key_row(key, week, debts, workspaces) for key in sorted(found, key=lambda key: -week.get(key.key_hash, 0))]
     if as_json:
         print_json([{**row, "key_hash": key_hash} for key_hash, row in rows])

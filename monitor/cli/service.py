@@ -68,13 +68,14 @@ async def _once(settings: Settings) -> CycleReport:
 
 
 @click.command()
+@click.option("--send", "is_sending", is_flag=True, help="Send a test message to every channel.")
 @json_option
 @with_settings
-def check(settings: Settings, *, as_json: bool) -> None:
-    """Check configuration, credentials, permissions, Slack and the store. Changes nothing, sends nothing."""
+def check(settings: Settings, *, is_sending: bool, as_json: bool) -> None:
+    """Check configuration, credentials, permissions, Slack and the store. Changes nothing; sends nothing without --send."""
     from monitor.readiness import check_all
 
-    results = asyncio.run(check_all(settings))
+    results = asyncio.run(check_all(settings, is_sending=is_sending))
     if as_json:
         print_json([{"what": one.what, "ok": one.is_ok, "detail": one.detail} for one in results])
     else:

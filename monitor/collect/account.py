@@ -21,11 +21,12 @@ from monitor.collect.reading import DIMENSIONS, Reader, Reading
 from monitor.collect.rereading import Rereading
 from monitor.collect.sweep import Sweep, choose_sweep
 from monitor.config import Settings
-from monitor.domain import BUCKET_S, HOUR_S, ApiKey, Check, Clock, Inventory, LaneHealth
+from monitor.domain import BUCKET_S, HOUR_S, ApiKey, Check, Clock, Inventory, LaneHealth, Member
 from monitor.errors import SourceError
 from monitor.openrouter.analytics import AnalyticsApi, Caller, Granularity
 from monitor.openrouter.keys_api import KeysApi
 from monitor.openrouter.lanes import LaneName
+from monitor.openrouter.members import members
 
 FALLBACK_EVERY: Final = timedelta(hours=12)
 FALLBACK_KEYS: Final = 20
@@ -124,6 +125,10 @@ class OpenRouterSource:
     async def key(self, key_hash: str) -> ApiKey:
         """One key, read directly. Raises NotFound."""
         return await self._keys_api.key(key_hash)
+
+    async def members(self) -> tuple[Member, ...]:
+        """The people of the organization."""
+        return await members(self._transport)
 
     async def check(self) -> tuple[Check, ...]:
         """Whether the account can be watched; raises nothing of the source's."""

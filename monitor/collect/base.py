@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from monitor.domain import ApiKey, Check, Inventory, LaneHealth
+from monitor.domain import ApiKey, Check, Inventory, LaneHealth, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,14 @@ class Source(Protocol):
 
     def health(self) -> tuple[LaneHealth, ...]:
         """What the planner chose and how each lane fares."""
+        ...
+
+
+class Directory(Protocol):
+    """Who the people of an account are."""
+
+    async def members(self) -> tuple[Member, ...]:
+        """All people; none where the account is one person's. Raises SourceError."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -121,26 +122,70 @@ def _actions(block: Mapping[str, Any], where: str) -> list[str]:
 
 
 def _element(node: Any, where: str) -> list[str]:
-    """A button, or an image beside a section; this fake knows no other element."""
+    """A button, a select menu, or an image beside a section; this fake knows no other element."""
     if isinstance(node, dict) and node.get("type") == "image":
         return _image(node, where)
-    if not isinstance(node, dict) or node.get("type") != "button":
+    kind = node.get("type") if isinstance(node, dict) else None
+    if kind not in _ELEMENTS:
         return [f"[ERROR] unsupported element [json-pointer:{where}]"]
-    found = _unknown(
-        node, {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"}, where
-    )
-    found += _text(node.get("text"), f"{where}/text", limit=75, kinds=("plain_text",))
+    found = _unknown(node, {"type", "action_id", "confirm", *_ELEMENTS[kind]}, where)
     for name, limit in (("action_id", 255), ("url", 3000), ("value", 2000)):
         if name in node and not _is_text(node[name], limit):
             found.append(f"[ERROR] must be less than {limit + 1} characters [json-pointer:{where}/{name}]")
+    if "confirm" in node:
+        found += _confirm(node["confirm"], f"{where}/confirm")
+    return found + (_button(node, where) if kind == "button" else _select(node, where))
+
+
+_ELEMENTS: Final = {
+    "button": ("text", "url", "value", "style", "accessibility_label"),
+    "static_select": ("placeholder", "options", "initial_option", "focus_on_load"),
+}
+
+
+def _button(node: Mapping[str, Any], where: str) -> list[str]:
+    found = _text(node.get("text"), f"{where}/text", limit=75, kinds=("plain_text",))
     if node.get("style", "primary") not in ("primary", "danger"):
         found.append(f"[ERROR] must be primary or danger [json-pointer:{where}/style]")
     return found
 
 
+def _select(node: Mapping[str, Any], where: str) -> list[str]:
+    found = _text(node.get("placeholder"), f"{where}/placeholder", limit=150, kinds=("plain_text",))
+    options = node.get("options")
+    if not isinstance(options, list) or not 1 <= len(options) <= 100:
+        return [*found, f"[ERROR] must have 1 to 100 items [json-pointer:{where}/options]"]
+    for no, each in enumerate(options):
+        place = f"{where}/options/{no}"
+        if not isinstance(each, dict) or not _is_text(each.get("value"), 150):
+            found.append(f"[ERROR] must be less than 151 characters [json-pointer:{place}/value]")
+            continue
+        found += _unknown(each, {"text", "value", "description"}, place)
+        found += _text(each.get("text"), f"{place}/text", limit=75)
+    return found
+
+
+def _confirm(node: Any, where: str) -> list[str]:
+    if not isinstance(node, dict):
+        return [f"[ERROR] must be a confirm object [json-pointer:{where}]"]
+    found = _unknown(node, {"title", "text", "confirm", "deny", "style"}, where)
+    for name, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
+        kinds = _TEXTS if name == "text" else ("plain_text",)
+        found += _text(node.get(name), f"{where}/{name}", limit=limit, kinds=kinds)
+    return found
+
+
 def _image(node: Mapping[str, Any], where: str) -> list[str]:
     found: list[str] = []
-    if not _is_text(node.get("image_url"), 3000):
+    file = node.get("slack_file")
+    if "slack_file" in node:
+        if not isinstance(file, dict) or len(set(file) & {"id", "url"}) != 1 or "image_url" in node:
+            found.append(f"[ERROR] must name one file, by id or url [json-pointer:{where}/slack_file]")
+        elif "id" in file and not re.fullmatch(r"F[A-Z0-9]{8,}", str(file["id"])):
+            found.append(
+                f"[ERROR] input must match regex pattern: ^[F][A-Z0-9]{{8,}}$ [json-pointer:{where}/slack_file/id]"
+            )
+    elif not _is_text(node.get("image_url"), 3000):
         found.append(f"[ERROR] must be less than 3001 characters [json-pointer:{where}/image_url]")
     if not _is_text(node.get("alt_text"), 2000):
         found.append(f"[ERROR] missing required field: alt_text [json-pointer:{where}]")
@@ -174,7 +219,7 @@ _BLOCKS: Final[Mapping[str, tuple[tuple[str, ...], Check]]] = {
     "divider": ((), _divider),
     "context": (("elements",), _context),
     "actions": (("elements",), _actions),
-    "image": (("image_url", "alt_text", "title"), _image),
+    "image": (("image_url", "slack_file", "alt_text", "title"), _image),
     "markdown": (("text",), _markdown),
     "table": (("rows", "column_settings"), _table),
     "rich_text": (("elements",), _rich_text),

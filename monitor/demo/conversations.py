@@ -16,7 +16,8 @@ from monitor.demo import blockkit
 from monitor.domain import Clock
 
 SCOPES: Final = (
-    "chat:write", "channels:read", "channels:history", "groups:read", "groups:history", "users:read", "users:read.email", "im:write",
+    "chat:write", "channels:read", "channels:history", "groups:read", "groups:history", "im:write", "im:history",
+    "users:read", "users:read.email", "usergroups:read", "files:write",
 )  # fmt: skip
 """What a bot needs for everything this fake answers."""
 
@@ -53,6 +54,7 @@ class SlackMessage:
     thread_ts: str | None = None
     is_broadcast: bool = False
     edits: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
 
     def json(self, *, with_metadata: bool) -> dict[str, Any]:
         """As history shows it."""
@@ -70,6 +72,8 @@ class SlackMessage:
                 shown["subtype"] = "thread_broadcast"
         if self.edits:
             shown["edited"] = {"user": BOT_USER, "ts": self.ts}
+        if self.files:
+            shown |= {"files": self.files, "subtype": "file_share"}
         if with_metadata and self.metadata is not None:
             shown["metadata"] = self.metadata
         return shown
@@ -100,6 +104,9 @@ class Conversations:
     ) -> None:
         self.channels = {channel.channel_id: channel for channel in channels}
         self.scopes = scopes
+        self.groups: dict[str, list[str]] = {}
+        self.whispers: list[dict[str, Any]] = []
+        self.can_show: Callable[[str], bool] = lambda _: False
         self._members = dict(members)
         self._direct: dict[str, str] = {}  # channel id of the direct conversation by user id
         self._clock = clock
@@ -119,6 +126,8 @@ class Conversations:
                 self._update,
                 {"channel", "ts", "text", "blocks", "metadata", "reply_broadcast"},
             ),
+            "chat.postEphemeral": ("chat:write", self._whisper, {"channel", "user", "text", "blocks", "thread_ts"}),
+            "usergroups.users.list": ("usergroups:read", self._group, {"usergroup", "include_disabled", "team_id"}),
             "conversations.history": (None, self._history, _PAGED | {"channel"}),
             "conversations.replies": (None, self._replies, _PAGED | {"channel", "ts"}),
             "conversations.info": (None, self._info, {"channel", "include_locale", "include_num_members"}),
@@ -141,6 +150,9 @@ class Conversations:
 
     def _find(self, channel: str) -> str | None:
         bare = channel.removeprefix("#")
+        if bare in self._members.values():  # posting to a user opens the conversation with them
+            self._direct.setdefault(bare, f"D0{bare[2:]}")
+            return self._direct[bare]
         for channel_id, known in self.channels.items():
             if bare in (channel_id, known.name):
                 return channel_id
@@ -168,7 +180,7 @@ class Conversations:
                 raise SlackError("channel_not_found")
             if "chat:write.public" not in self.scopes:
                 raise SlackError("not_in_channel")
-        text, blocks, metadata = _content(arguments)
+        text, blocks, metadata = self._content(arguments)
         thread_ts = arguments.get("thread_ts")
         if thread_ts is not None and all(each.ts != thread_ts or each.channel != channel_id for each in self._messages):
             raise SlackError("thread_not_found")
@@ -185,10 +197,44 @@ class Conversations:
         message = next((each for each in self._messages if (each.channel, each.ts) == (channel_id, ts)), None)
         if message is None:
             raise SlackError("message_not_found")
-        text, blocks, metadata = _content(arguments)
+        text, blocks, metadata = self._content(arguments)
         message.edits.append((message.text, message.blocks))
         message.text, message.blocks, message.metadata = text, blocks, metadata or message.metadata
         return {"channel": channel_id, "ts": ts, "text": text, "message": message.json(with_metadata=True)}
+
+    def share(self, channel_id: str, files: list[dict[str, Any]], *, thread_ts: str | None) -> SlackMessage:
+        """A message that shows files."""
+        if channel_id not in {*self.channels, *self._direct.values()}:  # names are not accepted here
+            raise SlackError("channel_not_found")
+        if thread_ts is not None and all((m.channel, m.ts) != (channel_id, thread_ts) for m in self._messages):
+            raise SlackError("invalid_thread_ts")
+        message = SlackMessage(channel_id, self._next_ts(), "", [], None, thread_ts, files=files)
+        self._messages.append(message)
+        return message
+
+    def _content(self, arguments: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]], dict[str, Any] | None]:
+        """Text, blocks and metadata of a message, checked as Slack does. Raises SlackError."""
+        text, blocks, metadata = _content(arguments)
+        shown = [
+            block["slack_file"]["id"] for block in blocks if block.get("type") == "image" and "slack_file" in block
+        ]
+        if not all(self.can_show(file_id) for file_id in shown):
+            found = ["[ERROR] invalid slack file [json-pointer:/blocks/0/slack_file]"]
+            raise SlackError("invalid_blocks", errors=found, response_metadata={"messages": found})
+        return text, blocks, metadata
+
+    def _whisper(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments.get("channel") not in {*self.channels, *self._direct.values()}:
+            raise SlackError("channel_not_found")
+        if not arguments.get("user") or not arguments.get("text"):
+            raise SlackError("no_text" if arguments.get("user") else "user_not_in_channel")
+        self.whispers.append(dict(arguments))
+        return {"message_ts": self._next_ts()}
+
+    def _group(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments.get("usergroup") not in self.groups:
+            raise SlackError("no_such_subteam")
+        return {"users": self.groups[str(arguments["usergroup"])]}
 
     def _pace(self, channel_id: str) -> None:
         """About one message a second in a channel, short bursts allowed; else 429."""
@@ -209,6 +255,8 @@ class Conversations:
         """The channel of an id the bot may read (None: a direct conversation)."""
         channel_id = arguments.get("channel")
         if channel_id in self._direct.values():
+            if right == "history":
+                self.needs("im:history")
             return None
         channel = self.channels.get(str(channel_id))
         if channel is None or (channel.is_private and not channel.is_member):

@@ -29,7 +29,7 @@ from monitor.demo.query import parse
 from monitor.demo.record import RecordedRequest
 from monitor.demo.wire import Refused
 from monitor.demo.world import World
-from monitor.domain import NUSD, Clock
+from monitor.domain import NUSD, Clock, Member
 
 PAGE: Final = 100
 ANALYTICS_PER_MINUTE: Final = 64
@@ -43,7 +43,7 @@ class FakeOpenRouter:
     """The API over `world`; time is `clock`'s. Controls, all usable while it runs:
 
     `faults` (shown to matching requests, first match wins), `between_pages` (each entry is called once, after the next
-    full page of keys), `date_skew` (the `Date` header is this far ahead), `freeze_analytics`, `cache_s`."""
+    full page of keys), `members`, `date_skew` (the `Date` header is this far ahead), `freeze_analytics`, `cache_s`."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class FakeOpenRouter:
         self.between_pages: deque[Callable[[World], object]] = deque()
         self.date_skew = timedelta(0)
         self.cache_s = 0.0
+        self.members: list[Member] = []
         self._clock = clock
         self._management_key = management_key
         self._coin = random.Random(coin_seed)
@@ -112,6 +113,7 @@ class FakeOpenRouter:
             ("PATCH", "/keys/{hash}", self._patch_key),
             ("GET", "/key", self._calling_key),
             ("GET", "/credits", self._credits),
+            ("GET", "/organization/members", self._members),
             ("GET", "/activity", self._activity),
             ("GET", "/analytics/meta", self._meta),
             ("POST", "/analytics/query", self._query),
@@ -181,6 +183,13 @@ class FakeOpenRouter:
         created_at = min(key.created_at for key in self.world.fleet.keys)
         page = [wire.workspace_json(workspace, created_at) for workspace in every[offset : offset + limit]]
         return wire.ok({"data": page, "total_count": len(every)})
+
+    async def _members(self, request: web.Request) -> web.Response:
+        wire.only_parameters(request.query, {"offset", "limit"})
+        offset = wire.whole(request.query, "offset", 0, low=0)
+        limit = wire.whole(request.query, "limit", 50, low=1, high=100)
+        page = [wire.member_json(member) for member in self.members[offset : offset + limit]]
+        return wire.ok({"data": page, "total_count": len(self.members)})
 
     async def _keys(self, request: web.Request) -> web.Response:
         wire.only_parameters(request.query, {"include_disabled", "offset", "workspace_id"})

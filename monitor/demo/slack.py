@@ -17,29 +17,35 @@ from monitor.demo.conversations import SCOPES, Channel, Conversations, SlackErro
 from monitor.demo.faults import Fault, apply
 from monitor.demo.loopback import LoopbackServer
 from monitor.demo.record import RecordedRequest
+from monitor.demo.slack_files import Files
+from monitor.demo.slack_socket import Socket
 from monitor.domain import Clock
 
 
 class FakeSlack:
     """Slack's Web API at `base_url`. Controls, usable while it runs: `faults`, `is_token_valid`,
-    and `conversations` with its `channels` and `scopes`."""
+    `conversations` with its `channels`, `scopes` and `groups`, `files`, and `socket` with its buttons."""
 
     def __init__(
         self,
         *,
         clock: Clock,
         token: str,
+        app_token: str = "",
         channels: tuple[Channel, ...] = (Channel("alerts"),),
         members: Mapping[str, str] | None = None,
         scopes: tuple[str, ...] = SCOPES,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        """`members`: user id by e-mail address."""
+        """`members`: user id by e-mail address. `app_token`: opens Socket Mode; empty: nobody can."""
         self.faults: list[Fault] = []
         self.requests: list[RecordedRequest] = []
         self.is_token_valid = True
         self.conversations = Conversations(clock=clock, channels=channels, members=members or {}, scopes=scopes)
+        self.files = Files(self.conversations, origin=lambda: self._server.origin)
+        self.socket = Socket(self.conversations, clock, app_token=app_token, origin=lambda: self._server.origin)
+        self._methods = {**self.conversations.methods, **self.files.methods}
         self._clock = clock
         self._token = token
         self._server = LoopbackServer(self._app(), host=host, port=port)
@@ -77,7 +83,19 @@ class FakeSlack:
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=4 << 20)
         app.router.add_route("*", "/api/{method}", self._handle)
+        app.router.add_post("/upload/{file_id}", self._handle_upload)
+        app.router.add_get("/link", self.socket.serve)
         return app
+
+    async def _handle_upload(self, request: web.Request) -> web.StreamResponse:
+        """The address a file is uploaded to: knows no token, and refuses to be handed one."""
+
+        async def taken(request: web.Request) -> web.Response:
+            is_ours = "Authorization" not in request.headers
+            is_ours = is_ours and self.files.receive(request.match_info["file_id"], await request.read())
+            return web.Response(text="OK" if is_ours else "refused", status=200 if is_ours else 400)
+
+        return await apply(self.faults, request, taken)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
@@ -99,8 +117,10 @@ class FakeSlack:
     async def _answered(self, request: web.Request) -> web.Response:
         try:
             arguments = await self._arguments(request)
+            if request.match_info["method"] == "apps.connections.open":
+                return self._json({"ok": True, **self.socket.open(_bearer(request))})
             self._authorize(request, arguments)
-            known = self.conversations.methods.get(request.match_info["method"])
+            known = self._methods.get(request.match_info["method"])
             if known is None:
                 raise SlackError("unknown_method", req_method=request.match_info["method"])
             scope, method, allowed = known
@@ -135,7 +155,7 @@ class FakeSlack:
                 raise SlackError("json_not_object")
             return arguments | body
         arguments |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        for name in ("blocks", "metadata"):
+        for name in ("blocks", "metadata", "files"):
             if isinstance(arguments.get(name), str):
                 try:
                     arguments[name] = msgspec.json.decode(arguments[name].encode())
@@ -146,7 +166,7 @@ class FakeSlack:
         return arguments
 
     def _authorize(self, request: web.Request, arguments: dict[str, Any]) -> None:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(arguments.pop("token", ""))
+        token = _bearer(request) or str(arguments.pop("token", ""))
         arguments.pop("token", None)
         if not token:
             raise SlackError("not_authed")
@@ -154,3 +174,7 @@ class FakeSlack:
             raise SlackError("invalid_auth")
         if not self.is_token_valid:
             raise SlackError("token_revoked")
+
+
+def _bearer(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").removeprefix("Bearer ")

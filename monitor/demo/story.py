@@ -27,19 +27,21 @@ from monitor.demo.server import FakeOpenRouter
 from monitor.demo.slack import FakeSlack
 from monitor.demo.world import World
 from monitor.domain import NUSD, Incident, Message, MessageKind
-from monitor.jobs import arming, manual
+from monitor.jobs import arming, cards
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.jobs.progress import shown
 from monitor.jobs.watch import Watch
 from monitor.notify.terminal import show
-from monitor.store.base import Delivery
+from monitor.store.base import Delivery, Outcome, Press
 from monitor.wiring import shipped_models
 from monitor.wording import duration, money
 
 START: Final = datetime(2026, 6, 15, 10, 7, tzinfo=UTC)
 MANAGEMENT_KEY: Final = "management-key-of-the-demo-world"
 BOT_TOKEN: Final = "bot-token-of-the-demo-world"  # noqa: S105 - opens nothing but the fake of this process
+APP_TOKEN: Final = "app-token-of-the-demo-world"  # noqa: S105 - likewise
+OWNER: Final = "U0DEMO0001"
 MAX_POLLS_OF_BURST: Final = 3
 
 
@@ -59,6 +61,7 @@ class Stage:
         self.clock.advance(60)
         await self.watch.cycle()
         await deliver(self.app)
+        await cards.refresh(self.app)
 
     def scene(self, title: str) -> None:
         """A heading."""
@@ -83,7 +86,7 @@ async def tell(console: Console, *, n_keys: int = 40, seed: int = 7) -> list[str
     with tempfile.TemporaryDirectory(prefix="openrouter-monitor-demo-") as folder:
         async with (
             FakeOpenRouter(world, clock=clock, management_key=MANAGEMENT_KEY) as api,
-            FakeSlack(clock=clock, token=BOT_TOKEN) as slack,
+            FakeSlack(clock=clock, token=BOT_TOKEN, app_token=APP_TOKEN) as slack,
         ):
             environ = {
                 "MONITOR__OPENROUTER__BASE_URL": api.base_url,
@@ -91,7 +94,9 @@ async def tell(console: Console, *, n_keys: int = 40, seed: int = 7) -> list[str
                 "MONITOR__SLACK__DEFAULT_CHANNEL": "#alerts",
                 "MONITOR__STORE__STATE_DIR": str(Path(folder)),
                 "OPENROUTER_MANAGEMENT_KEY": MANAGEMENT_KEY,
+                "MONITOR__SLACK__ALLOWED_USERS": f'["{OWNER}"]',
                 "SLACK_BOT_TOKEN": BOT_TOKEN,
+                "SLACK_APP_TOKEN": APP_TOKEN,
             }
             failed: list[str] = []
             observing, armed = load(None, environ), load(None, environ | {"MONITOR__RESPONSE__MODE": "enforce"})
@@ -111,7 +116,9 @@ async def _play(stage: Stage, slack: FakeSlack) -> None:
     incident = await _theft(stage, stolen)
     _slack(stage, slack, stolen)
     await _disabled(stage, stolen, busy)
-    await _restore(stage, stolen, incident)
+    async with daemon.listening(stage.app):
+        await slack.socket.connected()
+        await _restore(stage, stolen, incident, slack)
 
 
 def _cast(world: World) -> tuple[Key, Key]:
@@ -207,7 +214,14 @@ def _slack(stage: Stage, slack: FakeSlack, key: Key) -> None:
     kinds = [message.kind for message in mine]
     is_told = kinds.count(MessageKind.ACTION) == 1 and MessageKind.ALERT in kinds
     stage.check("an alert for each step, and one message of the action", is_true=is_told)
-    stage.check("Slack has each message exactly once", is_true=len(slack.messages()) == len(delivered))
+    sent = [message for message in slack.messages() if not message.files]
+    stage.check("Slack has each message exactly once", is_true=len(sent) == len(delivered))
+    edited = [message for message in sent if message.edits and key.name in message.text]
+    stage.say(
+        f"{len(slack.files.shared())} pictures; the alert was edited in place {sum(len(m.edits) for m in edited)} times"
+    )
+    has_picture = any(block["type"] == "image" for message in edited for block in message.blocks)
+    stage.check("the alert stands as things are now, with a picture of the key's week", is_true=has_picture)
     stage.check("the alert names its causes in dollars", is_true=any(_names_causes(message) for message in mine))
 
 
@@ -228,19 +242,29 @@ async def _disabled(stage: Stage, stolen: Key, busy: Key) -> None:
     stage.check(f"the busy key “{busy.name}” still works", is_true=not busy.is_disabled)
 
 
-async def _restore(stage: Stage, key: Key, incident: Incident | None) -> None:
-    stage.scene("8  Undo in one step")
+async def _restore(stage: Stage, key: Key, incident: Incident | None, slack: FakeSlack) -> None:
+    stage.scene("8  Undo in one step: its owner presses Restore in Slack")
     prior = next((one.prior for one in stage.app.store.ledger.actions() if one.key_hash == key.key_hash), None)
-    stage.say(f"$ openrouter-monitor restore {key.key_hash[:12]}", style="bold")
-    listed = stage.app.store.keys.keys()
-    known = next(one for one in listed if one.key_hash == key.key_hash)
-    done = await manual.restore(stage.app, known, requested_by="cli:demo")
-    stage.say(f"restore {key.key_hash[:12]}: {done.state.value}; {done.detail}")
+    told = next(message for message in slack.messages() if "Key disabled" in message.text)
+    await slack.socket.press(told, "restore", user=OWNER)
+    press = await _ended(stage.app)
+    stage.say(f"[ Restore ]  pressed by {press.by}: {press.outcome.value}; {press.detail}", style="bold")
+    stage.say(f"or: $ openrouter-monitor restore {key.key_hash[:12]}")
     now = await stage.app.control.read(key.key_hash)
     stage.check("the key is exactly as it was before", is_true=prior is not None and now.settings == prior)
     if incident is not None:
         took = duration(incident.last_seen_at - incident.onset_at)
         stage.say(f"{incident.incident_id}: {money(incident.spent_nusd)} above habit in {took}")
+
+
+async def _ended(app: App) -> Press:
+    """The press, once something has become of it."""
+    async with asyncio.timeout(30):
+        while True:
+            ended = [press for press in app.store.cards.presses() if press.outcome is not Outcome.TAKEN]
+            if ended:
+                return ended[-1]
+            await asyncio.sleep(0.01)
 
 
 async def _minutes(stage: Stage, n: int) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from monitor.demo.counters import DAILY, LIFETIME, MONTHLY, WEEKLY, Counters
 from monitor.demo.fleet import Key
 from monitor.demo.world import World
-from monitor.domain import NUSD, Workspace
+from monitor.domain import NUSD, Member, Workspace
 
 
 class Refused(Exception):
@@ -70,6 +70,18 @@ def key_json(key: Key, world: World, counters: Counters) -> dict[str, Any]:
         "expires_at": stamp(key.expires_at),
         "creator_user_id": key.creator,
         "workspace_id": key.workspace_id,
+    }
+
+
+def member_json(member: Member) -> dict[str, Any]:
+    """A member as `GET /organization/members` returns it."""
+    first, _, last = member.name.partition(" ")
+    return {
+        "id": member.user_id,
+        "email": member.email,
+        "first_name": first or None,
+        "last_name": last or None,
+        "role": "org:member",
     }
 
 

@@ -24,8 +24,8 @@ from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Ver
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
-from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
-from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace
+from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.silences import LONGEST_SILENCE, Belonging, Silence
 from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
@@ -43,6 +43,7 @@ __all__ = [
     "Action",
     "ActionState",
     "ApiKey",
+    "Ask",
     "AuditEntry",
     "AuditHead",
     "AuditKind",
@@ -50,6 +51,7 @@ __all__ = [
     "Belonging",
     "Cause",
     "Check",
+    "Choice",
     "Clock",
     "DataQuality",
     "Dimension",
@@ -61,10 +63,12 @@ __all__ = [
     "Inventory",
     "KeySettings",
     "LaneHealth",
+    "Member",
     "Message",
     "MessageKind",
     "Notice",
     "Opinion",
+    "Picture",
     "Plan",
     "Quality",
     "Reason",

@@ -50,6 +50,15 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One person of the organization; `user_id` is what `ApiKey.creator_user_id` names. E-mail and name are text from outside."""
+
+    user_id: str
+    email: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """Every key of every workspace at `taken_at`. `is_complete` is False where a listing failed or looked cut off;
     `vanished` are hashes known before that the issuer now confirms as gone (404); `n_unsettled` known keys are missing from

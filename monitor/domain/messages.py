@@ -41,12 +41,43 @@ class Notice:
     thread: str | None = None
 
 
+class Choice(enum.StrEnum):
+    """What people may decide about an incident, from within a message."""
+
+    ACKNOWLEDGE = "acknowledge"
+    SNOOZE = "snooze"
+    EXPECTED = "expected"
+    PLANNED = "planned"
+    ABUSE = "abuse"
+    DISABLE = "disable"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a message asks people to decide. Bound to the incident and its step: an answer to an older step is stale."""
+
+    incident_id: str
+    step: int
+    key_hash: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that the sink already holds: its own id of the file, and what is read out for it."""
+
+    file_id: str
+    alt_text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message in words, plain text throughout: each notifier escapes for its own sink.
 
     `message_id` is unique and stable for what it says (`INC-…:2:alert`), so that delivery can be deduplicated and
-    looked up. `channel` is where it should go; `thread` groups messages of one incident."""
+    looked up. `channel` is where it should go; `thread` groups messages of one incident. `ask`: what people may decide, for
+    sinks that can be answered."""
 
     message_id: str
     kind: MessageKind
@@ -61,6 +92,8 @@ class Message:
     footer: str = ""
     thread: str | None = None
     created_at: datetime | None = None
+    ask: Ask | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice
-from monitor.jobs import auditing, terms
+from monitor.jobs import auditing, owners, terms
 from monitor.jobs.app import App, Office, SourceClock
-from monitor.notify import message, routing
+from monitor.notify import further, message
+from monitor.notify.parts import parts
 from monitor.respond import executor
 
 log = logging.getLogger(__name__)
@@ -83,13 +84,15 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
 
 
 def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
-    """Words for each notice, routed to the team that owns the key."""
+    """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names."""
     notices = tuple(notices)
     if not notices:
         return ()
     everything = app.store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
-    return tuple(_worded(app, notice, keys, workspaces, now) for notice in notices)
+    worded = (part for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now)))
+    settings = app.settings.further
+    return further.copies(worded, settings.addresses, min_severity=settings.min_severity)
 
 
 def _worded(
@@ -97,10 +100,8 @@ def _worded(
 ) -> Message:
     about = notice.incident or notice.action or notice.verdict
     key = keys.get(about.key_hash) if about else None
+    to = owners.where(app.store, app.settings, key, workspaces)
     settings = app.settings
-    to = routing.route(
-        key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
-    )
     is_call = notice.kind is MessageKind.ESCALATION
     channel = settings.incidents.escalate_to if is_call and settings.incidents.escalate_to else to.channel
     return message.compose(
@@ -111,4 +112,5 @@ def _worded(
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         now=now,
         data_as_of=notice.incident.quality.as_of if notice.incident else None,
+        routed=to.why,
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from monitor.collect.base import History, Source
+from monitor.collect.base import Directory, History, Source
 from monitor.config import Settings
 from monitor.domain import Clock, Verb
-from monitor.notify.base import Notifier
+from monitor.notify.base import Board, Notifier, People
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
 from monitor.store.base import Store
@@ -44,7 +45,9 @@ class Desk:
 @dataclass(slots=True)
 class App:
     """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock); `detector` is the
-    name of the artifact in it."""
+    name of the artifact in it.
+
+    `board`, `people`: None where the sink can neither change what it showed nor tell who is who."""
 
     settings: Settings
     clock: Clock
@@ -57,6 +60,11 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    board: Board | None = None
+    people: People | None = None
+    directory: Directory | None = None
+    further: tuple[Notifier, ...] = ()
     detector: str | None = None
     term: str = ""
     """Which start of the service this is; empty in commands of people, which never act by themselves."""

@@ -18,12 +18,13 @@ async def restore(app: App, key: ApiKey, *, requested_by: str) -> Action:
     return await _do(app, requests.restore_request(key.key_hash, journal, requested_by=requested_by, now=now, ttl=ttl))
 
 
-async def revoke(app: App, key: ApiKey, *, requested_by: str) -> Action:
+async def revoke(app: App, key: ApiKey, *, requested_by: str, incident_id: str | None = None) -> Action:
     """Disables a key because a person says so. Raises SourceError if the key cannot be read first: what is put back later
     must be exact."""
     fresh = await app.control.read(key.key_hash)
     now, ttl = app.now(), app.settings.response.intent_ttl
-    return await _do(app, requests.revoke_request(fresh, requested_by=requested_by, now=now, ttl=ttl))
+    request = requests.revoke_request(fresh, requested_by=requested_by, now=now, ttl=ttl, incident_id=incident_id)
+    return await _do(app, request)
 
 
 async def _do(app: App, action: Action) -> Action:

@@ -16,6 +16,7 @@ from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
 from monitor.domain import Incident, IncidentKind, IncidentState
 from monitor.domain.audit import head_line
 from monitor.jobs import arming, silences, unattributed
+from monitor.jobs.owners import creators as creators_of
 from monitor.notify import routing
 from monitor.report import digest as digests
 from monitor.report import watching
@@ -37,7 +38,12 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
     weeks = weeks or weeks_before(now, settings.digest.zone)
     current = weeks.current
     keys, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
-    owners = routing.owners(everything, routes=settings.routes, workspaces=store.keys.workspaces())
+    owners = routing.owners(
+        everything,
+        routes=settings.routes,
+        workspaces=store.keys.workspaces(),
+        creators=creators_of(store, settings),
+    )
     incidents, actions = (
         _of_keys(store.ledger.incidents(since=current.since)),
         store.ledger.actions(since=current.since),

@@ -31,3 +31,37 @@ class Notifier(Protocol):
     async def close(self) -> None:
         """Releases connections."""
         ...
+
+
+class Board(Protocol):
+    """A sink whose messages can be changed after they were sent, and that holds pictures. Every method makes one attempt and
+    raises DeliveryError."""
+
+    async def update(self, message: Message, at: Receipt) -> None:
+        """Puts this message in the place of one delivered earlier; doing it twice is doing it once."""
+        ...
+
+    async def attach(self, picture: bytes, *, file_name: str, alt_text: str, thread: Receipt) -> str:
+        """Puts a PNG into the thread of a message; returns the sink's id of the file. Raises DeliveryError with
+        `is_outcome_unknown` where it may be there nevertheless: see `find_attached`."""
+        ...
+
+    async def find_attached(self, file_name: str, thread: Receipt) -> str | None:
+        """The id of a file of that name in a thread; None if there is surely none."""
+        ...
+
+
+class People(Protocol):
+    """Who is who at a sink. Every method makes one attempt and raises DeliveryError."""
+
+    async def whisper(self, text: str, *, channel: str, user: str, thread: str | None = None) -> None:
+        """Tells one person something in a channel that nobody else sees."""
+        ...
+
+    async def members(self, group: str) -> frozenset[str]:
+        """Ids of the users of a group."""
+        ...
+
+    async def user_of(self, email: str) -> str | None:
+        """The id of the active user with that address; None if there is none."""
+        ...

@@ -26,6 +26,8 @@ FIRST_WAIT: Final = timedelta(seconds=5)
 MAX_WAIT: Final = timedelta(minutes=5)
 UNAUTHORIZED_WAIT: Final = timedelta(minutes=5)
 MAX_UNAUTHORIZED_WAIT: Final = timedelta(minutes=30)
+REFUSED_FOR: Final = timedelta(hours=1)
+"""How long a channel that refused a message is not asked again."""
 
 _IN_DOUBT: Final = frozenset({"sending", "unknown"})
 _ON_ITS_WAY: Final = _IN_DOUBT | {"waiting"}
@@ -87,6 +89,14 @@ class DeliveryReport:
     errors: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A channel that refused a message: until when it is not asked again, and what it said."""
+
+    until: datetime
+    why: str
+
+
 @dataclass(slots=True)
 class _Tally:
     """The report under construction, and what this run has learned."""
@@ -95,6 +105,7 @@ class _Tally:
     errors: list[str] = field(default_factory=list)
     unauthorized: str = ""
     held: dict[str, datetime] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
     is_down: bool = False
 
     def add(self, what: str) -> None:
@@ -105,12 +116,19 @@ class _Tally:
 
 
 async def deliver_due(
-    outbox: Outbox, notifier: Notifier, *, clock: Clock, default_channel: str, limit: int = 50
+    outbox: Outbox,
+    notifier: Notifier,
+    *,
+    clock: Clock,
+    default_channel: str,
+    limit: int = 50,
+    refused: dict[str, Refusal] | None = None,
 ) -> DeliveryReport:
     """Delivers up to `limit` messages that are due; returns when none is, or when the sink is down or refuses us.
 
+    `refused`: channels that refused lately, to which messages are not even tried; what this run learns is added to it.
     Never raises DeliveryError; errors of the store pass through. `clock` must be the one that messages are queued by."""
-    tally = _Tally()
+    tally = _Tally(refused=refused if refused is not None else {})
     for _ in range(limit):
         now = clock.now()
         claimed = await asyncio.to_thread(outbox.claim, now, limit=1)
@@ -145,7 +163,9 @@ async def _one(
             tally.add("n_found") if receipt else None
         if receipt is None:
             is_in_doubt = False
-            receipt = await _send(notifier, message, thread=thread, default_channel=default_channel, tally=tally)
+            receipt = await _send(
+                notifier, message, thread=thread, default_channel=default_channel, tally=tally, now=clock.now()
+            )
             tally.add("n_delivered")
     except DeliveryError as error:
         await _failed(entry, message, error, outbox, clock=clock, is_in_doubt=is_in_doubt, tally=tally)
@@ -195,9 +215,21 @@ async def _look_up(
 
 
 async def _send(
-    notifier: Notifier, message: Message, *, thread: Receipt | None, default_channel: str, tally: _Tally
+    notifier: Notifier,
+    message: Message,
+    *,
+    thread: Receipt | None,
+    default_channel: str,
+    tally: _Tally,
+    now: datetime,
 ) -> Receipt:
-    """Sends; a refusal for good by the channel or because of the content is answered with the next best message."""
+    """Sends; a refusal for good by the channel or because of the content is answered with the next best message. A channel
+    that refused lately is not asked again for a while."""
+    known = tally.refused.get(message.channel) if thread is None and message.channel != default_channel else None
+    if known is not None and known.until > now and default_channel:
+        receipt = await notifier.send(_rerouted(message, default_channel, why=known.why))
+        tally.add("n_rerouted")
+        return receipt
     try:
         return await notifier.send(message, thread=thread)
     except SinkUnauthorized:
@@ -205,6 +237,8 @@ async def _send(
     except ChannelRefused as error:
         if not default_channel or (thread is None and message.channel == default_channel):
             raise
+        if thread is None:
+            tally.refused[message.channel] = Refusal(now + REFUSED_FOR, str(error))
         receipt = await notifier.send(_rerouted(message, default_channel, why=str(error)))
         tally.add("n_rerouted")
         return receipt

@@ -15,24 +15,25 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Ask,
+    Choice,
     Incident,
     IncidentKind,
     Message,
     MessageKind,
     Notice,
     Reason,
-    Rung,
     Severity,
     Verb,
     short_id,
 )
 from monitor.notify import escalation
+from monitor.notify.asking import ask_about, ask_only
+from monitor.notify.facts import About, Facts, facts, identity, prior, usual
 from monitor.notify.wording import QUALITIES, called, cause_line, command, short_hash
 from monitor.wording import (
     REASONS,
-    SEVERITIES,
     count,
-    dollars,
     duration,
     moment,
     money,
@@ -42,7 +43,6 @@ from monitor.wording import (
     shorten,
 )
 
-Facts = tuple[tuple[str, str], ...]
 Sections = tuple[tuple[str, tuple[str, ...]], ...]
 
 RESTORE: Final = "openrouter-monitor restore"
@@ -63,17 +63,7 @@ class Words:
     evidence: tuple[str, ...] = ()
     sections: Sections = ()
     undo: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the words are about, beside the notice itself."""
-
-    key: ApiKey | None
-    owner: str
-    workspace_name: str | None
-    now: datetime
-    restore_command: str
+    ask: Ask | None = None
 
 
 def compose(
@@ -86,13 +76,14 @@ def compose(
     now: datetime,
     data_as_of: datetime | None,
     restore_command: str = RESTORE,
+    routed: str = "",
 ) -> Message:
-    """The message for a notice.
+    """The message for a notice. `routed`: which rule chose the channel, told where that is nobody's own.
 
     `key` is the key as last seen, None where the notice is about none or the key is gone. `data_as_of`: how fresh the usage
     behind the figures is, None where unknown. The `message_id` depends on what is told, never on `now`: a notice composed
     again after a crash is the same message."""
-    about = About(key, owner, workspace_name, now, restore_command)
+    about = About(key, owner, workspace_name, now, restore_command, routed)
     words = _WRITERS.get(notice.kind, _plain)(notice, about)
     return Message(
         message_id=message_id(notice),
@@ -108,6 +99,7 @@ def compose(
         footer=_footer(notice, now=now, data_as_of=data_as_of),
         thread=_thread(notice),
         created_at=now,
+        ask=words.ask,
     )
 
 
@@ -144,10 +136,11 @@ def _alert(notice: Notice, about: About) -> Words:
         title=f"Unusual spend: {_title_name(about, incident.key_hash)}",
         summary=_alert_sentence(incident, about),
         severity=incident.severity,
-        facts=_facts(incident, about),
+        facts=facts(incident, about),
         evidence=tuple(cause_line(cause) for cause in incident.causes),
         sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
         undo=command(about.restore_command, incident.key_hash) if is_act else "",
+        ask=ask_about(incident, about.key),
     )
 
 
@@ -155,7 +148,7 @@ def _alert_sentence(incident: Incident, about: About) -> str:
     """Amount, window, rate, multiple, key: enough for whoever reads only the notification on a phone."""
     who = called(about.key, incident.key_hash)
     if incident.spent_nusd <= 0:
-        return f"{who} spends {money(incident.per_hour_nusd)}/h ({_usual(incident)}) and needs a look."
+        return f"{who} spends {money(incident.per_hour_nusd)}/h ({usual(incident)}) and needs a look."
     times = multiple(incident.per_hour_nusd, incident.expected_per_hour_nusd)
     against = f", {times} its usual" if times else ", where it usually spends nothing"
     return (
@@ -210,9 +203,10 @@ def _action(notice: Notice, about: About) -> Words:
         title=f"Key {done}: {_title_name(about, action.key_hash)}",
         summary=f"{called(about.key, action.key_hash)} was {done} at {at}{after}.",
         severity=_severity_of(incident) if is_disable else Severity.NOTICE,
-        facts=(*_identity(about, action.key_hash), *_prior(action)),
+        facts=(*identity(about, action.key_hash), *prior(action)),
         sections=(("What was done", tuple(lines)),),
         undo=command(about.restore_command if is_disable else REVOKE, action.key_hash),
+        ask=ask_only(incident, Choice.RESTORE) if incident is not None and is_disable else None,
     )
 
 
@@ -238,8 +232,9 @@ def _action_failed(notice: Notice, about: About) -> Words:
         title=f"COULD NOT {verb.upper()}: {_title_name(about, action.key_hash)}",
         summary=f"{called(about.key, action.key_hash)} was NOT {verb}d: {why}{still}",
         severity=Severity.CRITICAL,
-        facts=(*_identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
+        facts=(*identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
         sections=(("What to do", now_what if action.verb is Verb.DISABLE else again),),
+        ask=ask_only(incident, Choice.DISABLE) if incident is not None and action.verb is Verb.DISABLE else None,
     )
 
 
@@ -256,13 +251,24 @@ def _resolved(notice: Notice, about: About) -> Words:
         title=f"Resolved: {_title_name(about, incident.key_hash)}",
         summary=(
             f"The incident of {called(about.key, incident.key_hash)} is over: {money(incident.spent_nusd)} above its usual"
-            f" in all, from {moment(incident.onset_at)} to {moment(incident.last_seen_at)}."
+            f" in all, from {moment(incident.onset_at)} to {moment(incident.last_seen_at)}; {noticed(incident)}."
         ),
         severity=Severity.NOTICE,
-        facts=(*_identity(about, incident.key_hash), ("Closed", moment(ended))),
+        facts=(
+            *identity(about, incident.key_hash),
+            ("Total damage", f"{money(incident.spent_nusd)} above usual"),
+            ("Time to detect", duration(max(timedelta(), incident.opened_at - incident.onset_at))),
+            ("Closed", moment(ended)),
+        ),
         sections=(("How it ended", tuple(lines)),) if lines else (),
         undo=command(about.restore_command, incident.key_hash) if is_disabled else "",
+        ask=ask_about(incident, about.key),
     )
+
+
+def noticed(incident: Incident) -> str:
+    """How long it took the monitor, in a few words."""
+    return f"noticed {duration(max(timedelta(), incident.opened_at - incident.onset_at))} after it began"
 
 
 def _escalation(notice: Notice, about: About) -> Words:
@@ -273,7 +279,7 @@ def _escalation(notice: Notice, about: About) -> Words:
         title=escalation.title(incident, _title_name(about, incident.key_hash)),
         summary=escalation.summary(incident, called(about.key, incident.key_hash), about.now),
         severity=incident.severity,
-        facts=_facts(incident, about) if incident.kind is IncidentKind.KEY else (),
+        facts=facts(incident, about) if incident.kind is IncidentKind.KEY else (),
         evidence=tuple(cause_line(cause) for cause in incident.causes),
         sections=(("What to do", escalation.what_to_do(incident, REVOKE)),),
     )
@@ -302,65 +308,6 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.RESOLVED: _resolved,
     MessageKind.ESCALATION: _escalation,
 }
-
-
-def _facts(incident: Incident, about: About) -> Facts:
-    return (
-        *_identity(about, incident.key_hash),
-        ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
-        ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
-        ("Now", f"{money(incident.per_hour_nusd)}/h ({_usual(incident)})"),
-        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
-        *_lives(incident),
-        ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
-    )
-
-
-def _lives(incident: Incident) -> Facts:
-    """That it was over before, where it was."""
-    if not incident.spells:
-        return ()
-    times = "once" if len(incident.spells) == 1 else f"{len(incident.spells)} times"
-    return (("Came back", f"resolved {times} before, last at {moment(incident.spells[-1].resolved_at)}"),)
-
-
-def _severity_why(incident: Incident) -> str:
-    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
-    return f"by the dollars at risk; the evidence is {evidence}"
-
-
-def _rarity(incident: Incident) -> str:
-    """The p-value as people say it."""
-    if incident.p_value is None or not 0 < incident.p_value <= 0.1:
-        return ""
-    return f" (as unusual as once in {float(f'{1 / incident.p_value:.1g}'):,.0f})"
-
-
-def _identity(about: About, key_hash: str) -> Facts:
-    key = about.key
-    known = name(key.key_name) if key else "(not in the inventory)"
-    label = name(key.label, fallback="-") if key else "-"
-    workspace = name(about.workspace_name or (key.workspace_id if key else None) or "", fallback="default")
-    return (
-        ("Key", known),
-        ("Hash and label", f"{short_hash(key_hash)} · {label}"),
-        ("Owner", name(about.owner, fallback="nobody named (no route matches)")),
-        ("Workspace", workspace),
-    )
-
-
-def _prior(action: Action) -> Facts:
-    """The state that `restore` puts back."""
-    prior = action.prior
-    if prior is None:
-        return ()
-    state = "disabled" if prior.is_disabled else "enabled"
-    reset = f" {one_line(prior.limit_reset)}" if prior.limit_reset and prior.limit_usd is not None else ""
-    return (("Before", f"{state}, limit {dollars(prior.limit_usd)}{reset}".replace("limit no limit", "no limit")),)
-
-
-def _usual(incident: Incident) -> str:
-    return f"usual {money(incident.expected_per_hour_nusd)}/h"
 
 
 def _severity_of(incident: Incident | None) -> Severity:

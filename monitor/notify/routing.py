@@ -11,6 +11,15 @@ from monitor.domain import ApiKey
 
 
 @dataclass(frozen=True, slots=True)
+class Creator:
+    """Who created keys, as far as the sink knows them: `user` is the sink's id of the person, empty where `why` says why."""
+
+    user: str
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where messages about a key go. `owner` is empty where no route names one; `why` says which rule decided."""
 
@@ -20,9 +29,16 @@ class Destination:
 
 
 def route(
-    key: ApiKey | None, *, routes: Sequence[Route], workspaces: Mapping[str, str], default_channel: str
+    key: ApiKey | None,
+    *,
+    routes: Sequence[Route],
+    workspaces: Mapping[str, str],
+    default_channel: str,
+    creators: Mapping[str, Creator] | None = None,
 ) -> Destination:
-    """The first route that matches the key, else the default channel.
+    """The first route that matches the key, else a direct message to its creator, else the default channel with the reason.
+
+    `creators`: by user id at the issuer; None: nobody is written to directly.
 
     All conditions of a route must hold: `key_name` is searched in the name, `workspace` is a name or id, `creator` a user id.
     `workspaces`: name by id. Names are text from outside, so a route by name alone trusts whoever names the keys."""
@@ -31,12 +47,32 @@ def route(
     for number, each in enumerate(routes, start=1):
         if _matches(each, key, workspaces):
             return Destination(each.channel, each.owner or each.channel, f"routes[{number}]: {_conditions(each)}")
-    return Destination(default_channel, "", "slack.default_channel: no route matches")
+    if creators is None:
+        return Destination(default_channel, "", "slack.default_channel: no route matches")
+    creator = creators.get(key.creator_user_id) if key.creator_user_id else None
+    if creator is not None and creator.user:
+        return Destination(creator.user, creator.name, "the key's creator: no route matches")
+    if not key.creator_user_id:
+        why = "the key names no creator"
+    else:
+        why = creator.why if creator is not None else "its creator was not looked up yet"
+    return Destination(
+        default_channel, creator.name if creator else "", f"slack.default_channel: no route matches, and {why}"
+    )
 
 
-def owners(keys: Sequence[ApiKey], *, routes: Sequence[Route], workspaces: Mapping[str, str]) -> dict[str, str]:
-    """Owner by key_hash for the digest, empty where no route matches."""
-    return {key.key_hash: route(key, routes=routes, workspaces=workspaces, default_channel="").owner for key in keys}
+def owners(
+    keys: Sequence[ApiKey],
+    *,
+    routes: Sequence[Route],
+    workspaces: Mapping[str, str],
+    creators: Mapping[str, Creator] | None = None,
+) -> dict[str, str]:
+    """Owner by key_hash for the digest, empty where no route matches and the creator is not known."""
+    return {
+        key.key_hash: route(key, routes=routes, workspaces=workspaces, default_channel="", creators=creators).owner
+        for key in keys
+    }
 
 
 def _matches(each: Route, key: ApiKey, workspaces: Mapping[str, str]) -> bool:

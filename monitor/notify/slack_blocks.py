@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from monitor.domain import Message, MessageKind, Severity
+from monitor.domain import Ask, Choice, Message, MessageKind, Picture, Severity
+from monitor.notify import asking
 from monitor.wording import and_more, one_line, shorten
 
 Block = dict[str, Any]
@@ -68,12 +69,12 @@ _DETAILS: Final = (
 )
 
 
-def render(message: Message) -> tuple[str, list[Block], dict[str, Any]]:
-    """(text, blocks, metadata) for chat.postMessage.
+def render(message: Message, *, has_buttons: bool = False) -> tuple[str, list[Block], dict[str, Any]]:
+    """(text, blocks, metadata) for chat.postMessage. `has_buttons`: somebody listens for answers to what the message asks.
 
     `text` is what notifications and screen readers show; `metadata` carries the message_id, by which a message whose delivery
     is in doubt is looked up. Lists that do not fit are cut to the most that does, and end in "and N more"."""
-    tidy = _tidied(message)
+    tidy = _tidied(message if has_buttons else replace(message, ask=None))
     text = fit(f"{_symbol(tidy)} {tidy.title}: {tidy.summary}", MAX_TEXT)
     return text, _blocks_that_fit(tidy), metadata(message)
 
@@ -149,7 +150,7 @@ def _blocks_that_fit(message: Message) -> list[Block]:
 
 def _blocks(message: Message, detail: Detail) -> list[Block]:
     blocks = [_header(message), _section(fit(message.summary, min(detail.summary, MAX_SECTION)) or "-")]
-    blocks += _facts(message.facts[: detail.facts], detail)
+    blocks += [_picture(message.picture)] if message.picture else []
     blocks += _list("Why", message.evidence, detail)
     for heading, lines in message.sections[: detail.sections]:
         blocks += _list(heading, lines, detail)
@@ -157,6 +158,8 @@ def _blocks(message: Message, detail: Detail) -> list[Block]:
         blocks.append(_section(f"and {len(message.sections) - detail.sections} more sections"))
     if undo := fit(message.undo, 4 * detail.line):
         blocks.append(_section(f"*To undo*\n`{undo}`"))
+    blocks += [_buttons(message.ask)] if message.ask and message.ask.choices else []
+    blocks += _facts(message.facts[: detail.facts], detail)  # last: on a telephone they would push the buttons away
     if footer := fit(message.footer, 2 * detail.line):
         blocks.append({"type": "context", "elements": [_text(footer)]})
     return blocks
@@ -193,6 +196,38 @@ def _list(heading: str, lines: Sequence[str], detail: Detail) -> list[Block]:
         else:
             texts[-1] = f"{texts[-1]}\n{bullet}"
     return [_section(text) for text in texts]
+
+
+def _picture(picture: Picture) -> Block:
+    alt_text = shorten(one_line(picture.alt_text), 1_000) or "hourly spend"
+    return {"type": "image", "slack_file": {"id": picture.file_id}, "alt_text": alt_text}
+
+
+def _buttons(ask: Ask) -> Block:
+    """No `block_id`: Slack wants a new one whenever a message is edited, and makes one itself."""
+    return {"type": "actions", "elements": [_element(ask, choice) for choice in ask.choices]}
+
+
+def _element(ask: Ask, choice: Choice) -> Block:
+    label = _plain(asking.LABELS[choice])
+    if choice in asking.SPANS:
+        options = [{"text": _plain(said), "value": asking.written(ask, span)} for said, span in asking.SPANS[choice]]
+        return {"type": "static_select", "action_id": choice.value, "placeholder": label, "options": options}
+    button: Block = {"type": "button", "action_id": choice.value, "text": label, "value": asking.written(ask)}
+    if choice in asking.CONFIRMS:
+        button["confirm"] = {
+            "title": _plain(f"{asking.LABELS[choice]}?"),
+            "text": _plain(asking.CONFIRMS[choice]),
+            "confirm": _plain(asking.LABELS[choice]),
+            "deny": _plain("Cancel"),
+        }
+    if choice in {Choice.DISABLE, Choice.ABUSE}:
+        button["style"] = "danger"
+    return button
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def _section(text: str) -> Block:

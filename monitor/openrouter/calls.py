@@ -27,6 +27,7 @@ _ALLOWED: Final = tuple(
         ("GET", "/analytics/meta"),
         ("GET", "/activity"),
         ("GET", "/credits"),
+        ("GET", "/organization/members"),
     )
 )
 """The management key could also create and delete keys; this code cannot."""

@@ -20,12 +20,20 @@ class Debt(enum.StrEnum):
     SHARED_NAME = "shared name"
     STALE = "unused for 30 days"
     UNOWNED = "no creator"
+    UNREACHED = "nobody to tell"
 
 
-def audit(keys: Sequence[ApiKey], month_nusd: Mapping[str, int], now: datetime) -> dict[str, tuple[Debt, ...]]:
+def audit(
+    keys: Sequence[ApiKey],
+    month_nusd: Mapping[str, int],
+    now: datetime,
+    *,
+    owners: Mapping[str, str] | None = None,
+) -> dict[str, tuple[Debt, ...]]:
     """Debts of each live key by hash; keys without debts, and disabled keys, are absent.
 
-    `month_nusd`: spend of the last 30 days by hash; a key that is absent there spent nothing known. A limit that never
+    `month_nusd`: spend of the last 30 days by hash; a key that is absent there spent nothing known. `owners`: by hash; with it, keys
+    whose messages reach no owner of theirs are named. A limit that never
     resets is a debt because it is compared with lifetime usage and stops a healthy key one day."""
     names = Counter(key.key_name for key in keys if not key.settings.is_disabled)
     found: dict[str, tuple[Debt, ...]] = {}
@@ -39,6 +47,7 @@ def audit(keys: Sequence[ApiKey], month_nusd: Mapping[str, int], now: datetime) 
             (Debt.SHARED_NAME, names[key.key_name] > 1),
             (Debt.STALE, not month_nusd.get(key.key_hash) and now - key.created_at > STALE_AFTER),
             (Debt.UNOWNED, key.creator_user_id is None),
+            (Debt.UNREACHED, owners is not None and not owners.get(key.key_hash)),
         )
         debts = tuple(debt for debt, is_owed in checks if is_owed)
         if debts:

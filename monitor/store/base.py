@@ -228,10 +228,11 @@ class Outbox(Protocol):
         """Queues messages; a message_id already there is kept as it is."""
         ...
 
-    def claim(self, now: datetime, *, limit: int) -> tuple[OutboxEntry, ...]:
+    def claim(self, now: datetime, *, limit: int, sink: str = "") -> tuple[OutboxEntry, ...]:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
         them SENDING; returns them with the state they had before, `n_attempts` counting this one. A message never tried
-        is due whatever its writer's clock said."""
+        is due whatever its writer's clock said. Of messages for this further sink (`…@sink` in their id); empty: of those
+        for the notifier itself."""
         ...
 
     def delivered(self, message_id: str, receipt: Receipt, at: datetime) -> None:
@@ -254,6 +255,74 @@ class Outbox(Protocol):
         self, *, states: Collection[Delivery] | None = None, thread: str | None = None
     ) -> tuple[OutboxEntry, ...]:
         """Entries, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a sink shows of an incident: the message that is edited in place, and its picture.
+
+    `shown`: what was shown last (a digest, empty before the first edit), at `shown_at`; nothing is tried before `due_at`.
+    `n_refused`: how often the sink refused the picture inside the message. `file_id`: the picture, once the sink holds it;
+    `n_tries`: how often it was tried, not to be tried before `picture_due_at`."""
+
+    incident_id: str
+    shown: str = ""
+    shown_at: datetime | None = None
+    due_at: datetime | None = None
+    n_refused: int = 0
+    file_id: str | None = None
+    alt_text: str = ""
+    n_tries: int = 0
+    picture_due_at: datetime | None = None
+
+
+class Outcome(enum.StrEnum):
+    """What became of a press of a button."""
+
+    TAKEN = "taken"  # under way, or cut off by a kill
+    DONE = "done"
+    REFUSED = "refused"  # a stranger, or a stale question
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press of a button: by whom, on which question, and what became of it. `press_id` is the sink's own, the same
+    when it tells of a press again."""
+
+    press_id: str
+    incident_id: str
+    step: int
+    choice: str
+    by: str
+    at: datetime
+    outcome: Outcome = Outcome.TAKEN
+    detail: str = ""
+
+
+class CardStore(Protocol):
+    """What is shown of incidents, and who answered."""
+
+    def card(self, incident_id: str) -> Card:
+        """The card; an empty one if nothing was shown yet."""
+        ...
+
+    def put(self, card: Card) -> None:
+        """Writes the card."""
+        ...
+
+    def take(self, press: Press, *, stale_before: datetime) -> Press | None:
+        """Writes down a press and takes it up, unless the same one, or the same choice on the same step, was taken up before
+        (and is done, or under way since `stale_before`): then returns that one. None: it is yours to carry out."""
+        ...
+
+    def note(self, press: Press) -> None:
+        """Writes down a press that is not taken up, or what became of one that was."""
+        ...
+
+    def presses(self, incident_id: str | None = None, *, since: datetime | None = None) -> tuple[Press, ...]:
+        """Presses, oldest first; of one incident or of all."""
         ...
 
 
@@ -341,6 +410,9 @@ class Store(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102
+
+    @property
+    def cards(self) -> CardStore: ...  # noqa: D102
 
     @property
     def days(self) -> DayStore: ...  # noqa: D102

@@ -32,13 +32,14 @@ class SqliteOutbox:
         with self._database.write(is_synced=True) as connection:
             queue(connection, messages, now)
 
-    def claim(self, now: datetime, *, limit: int) -> tuple[OutboxEntry, ...]:
+    def claim(self, now: datetime, *, limit: int, sink: str = "") -> tuple[OutboxEntry, ...]:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
         them SENDING; returns them with the state they had before, `n_attempts` counting this one.
 
         A message never tried is due whatever the clocks say: the one that queued it may have run ahead of this one."""
         is_due = sa.or_(_T.due_at_us <= to_us(now), _T.n_attempts == 0)
-        wanted = sa.select(outbox).where(_T.state.in_(_OPEN), is_due)
+        is_for = _T.message_id.endswith(f"@{sink}", autoescape=True) if sink else ~_T.message_id.contains("@")
+        wanted = sa.select(outbox).where(_T.state.in_(_OPEN), is_due, is_for)
         urgent_first = wanted.order_by(_T.severity.desc(), _T.queued_at_us, _T.entry_no).limit(limit)
         with self._database.write(is_synced=True) as connection:
             rows = connection.execute(urgent_first).all()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from monitor.domain import BUCKET_S, HOUR_S
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every revision this version can read or upgrade from, oldest first; the last one is what it writes."""
 
 metadata: Final = sa.MetaData()
@@ -255,6 +255,39 @@ outbox: Final = sa.Table(
     sa.Index("outbox_by_thread", "thread"),
     **_STRICT,
 )
+
+cards: Final = sa.Table(
+    "cards",
+    metadata,
+    _key("incident_id", sa.Text),
+    _text("shown"),
+    _int("shown_at_us"),
+    _int("due_at_us"),
+    _int("n_refused"),
+    _text("file_id", nullable=True),
+    _text("alt_text"),
+    _int("n_tries"),
+    _int("picture_due_at_us"),
+    **_STRICT,
+)
+
+presses: Final = sa.Table(
+    "presses",
+    metadata,
+    sa.Column("press_no", sa.Integer, primary_key=True),
+    sa.Column("press_id", sa.Text, nullable=False, unique=True),
+    _text("incident_id"),
+    _int("step"),
+    _text("choice"),
+    _text("by"),
+    _int("at_us"),
+    _text("outcome"),
+    _text("detail"),
+    sa.Index("presses_by_incident", "incident_id", "step", "choice"),
+    **_STRICT,
+    sqlite_autoincrement=True,
+)
+"""Every press of a button, also refused ones. Never pruned: they are the trail of who decided what."""
 
 documents: Final = sa.Table("documents", metadata, _key("name", sa.Text), _text("document"), **_STRICT)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monitor.store.audit import SqliteAudit
 from monitor.store.base import Store
+from monitor.store.cards import SqliteCards
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
 from monitor.store.days import SqliteDays
@@ -35,6 +36,7 @@ class SqliteStore:
     desk: SqliteDesk
     audit: SqliteAudit
     outbox: SqliteOutbox
+    cards: SqliteCards
     days: SqliteDays
     feedback: SqliteFeedback
     state: SqliteState
@@ -66,6 +68,7 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         desk=SqliteDesk(database),
         audit=SqliteAudit(database),
         outbox=SqliteOutbox(database),
+        cards=SqliteCards(database),
         days=SqliteDays(database),
         feedback=SqliteFeedback(database),
         state=SqliteState(database),

@@ -2,23 +2,79 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
-from fake_slack import BOT_SCOPES
 
-MANIFEST = Path(__file__).parents[2] / "deploy" / "slack-app.yaml"
+from monitor import config
+from monitor.demo.conversations import SCOPES as KNOWN_TO_THE_FAKE
+from monitor.notify.scopes import SCOPES, missing, wanted
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "deploy" / "slack-app.yaml").read_text(encoding="utf-8")
+MANIFEST = yaml.safe_load(TEXT)
+
+METHODS = {
+    "chat.postMessage": "chat:write",
+    "chat.update": "chat:write",
+    "chat.postEphemeral": "chat:write",
+    "conversations.history": "channels:history groups:history im:history",
+    "conversations.replies": "channels:history groups:history im:history",
+    "conversations.info": "channels:read groups:read",
+    "conversations.list": "channels:read groups:read",
+    "conversations.open": "im:write",
+    "usergroups.users.list": "usergroups:read",
+    "users.lookupByEmail": "users:read users:read.email",
+    "files.getUploadURLExternal": "files:write",
+    "files.completeUploadExternal": "files:write",
+    "auth.test": "",
+    "apps.connections.open": "",
+}
+"""Every method the code calls, and the scopes it needs (docs.slack.dev/reference/methods)."""
+
+
+def called() -> set[str]:
+    """Methods named in the code that talks to Slack."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "monitor" / "notify").glob("slack*.py"))
+    return set(re.findall(r'"((?:chat|conversations|usergroups|users|files|auth|apps)\.[A-Za-z.]*[A-Za-z])"', text))
+
+
+def test_every_method_called_is_known_with_its_scopes() -> None:
+    assert called() == set(METHODS)
+
+
+def test_the_scopes_in_use_are_those_of_the_methods_called() -> None:
+    needed = {scope for scopes in METHODS.values() for scope in scopes.split()}
+
+    assert set(SCOPES) == needed | {"chat:write.public"}  # an option of chat.postMessage
 
 
 def test_the_manifest_asks_for_exactly_the_scopes_in_use() -> None:
-    manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
-
-    assert sorted(manifest["oauth_config"]["scopes"]["bot"]) == sorted(BOT_SCOPES.split(","))
-    assert list(manifest["oauth_config"]["scopes"]) == ["bot"]
+    assert sorted(MANIFEST["oauth_config"]["scopes"]["bot"]) == sorted(SCOPES)
+    assert list(MANIFEST["oauth_config"]["scopes"]) == ["bot"]
 
 
 def test_every_scope_says_why_it_is_needed() -> None:
-    lines = [line for line in MANIFEST.read_text(encoding="utf-8").splitlines() if line.strip().startswith("- ")]
+    lines = [line for line in TEXT.splitlines() if line.strip().startswith("- ")]
 
-    assert len(lines) == len(BOT_SCOPES.split(","))
+    assert len(lines) == len(SCOPES)
     assert all("# " in line for line in lines)
+
+
+def test_buttons_come_through_socket_mode_and_no_address_is_called() -> None:
+    assert MANIFEST["settings"]["socket_mode_enabled"] is True
+    assert MANIFEST["settings"]["interactivity"] == {"is_enabled": True}
+    assert not re.search(r"https?://(?!api\.slack\.com)", TEXT)
+
+
+def test_the_fake_grants_what_the_code_needs() -> None:
+    assert set(SCOPES) - set(KNOWN_TO_THE_FAKE) == {"chat:write.public"}
+
+
+def test_only_scopes_that_the_settings_use_are_missed() -> None:
+    plain = config.Slack(message_creators=False)
+
+    assert missing(("chat:write", "files:write"), plain) == []
+    assert "usergroups:read" in wanted(config.Slack(allowed_groups=("S0ONCALL",)))
+    assert missing((), plain) == []  # Slack did not say

@@ -13,7 +13,8 @@ from hostile import TEXT, VECTORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain import Message, MessageKind, Severity
+from monitor.demo import blockkit
+from monitor.domain import Ask, Choice, Message, MessageKind, Picture, Severity
 from monitor.notify import slack_blocks
 from monitor.notify.slack_blocks import fit, mrkdwn, render
 
@@ -75,6 +76,31 @@ def test_any_message_is_within_every_limit_of_block_kit(message: Message) -> Non
         if block["type"] == "context":
             assert 1 <= len(block["elements"]) <= 10
             assert all(1 <= units(each["text"]) <= 2_000 for each in block["elements"])
+
+
+ASK = Ask("INC-0123456789", 12, "ab" * 32, tuple(Choice))
+
+
+@settings(max_examples=30, deadline=None)
+@given(MESSAGES, TEXT, st.lists(st.sampled_from(list(Choice)), min_size=1, unique=True).map(tuple))
+def test_buttons_and_picture_are_never_what_is_cut_and_all_limits_hold_as_slack_checks_them(
+    message: Message, alt_text: str, choices: tuple[Choice, ...]
+) -> None:
+    asking = replace(message, ask=replace(ASK, choices=choices), picture=Picture("F0PICTURE1", alt_text))
+
+    _, blocks, _ = render(asking, has_buttons=True)
+
+    assert blockkit.problems(blocks) == []
+    assert blockkit.length(blocks) <= blockkit.MAX_SUM
+    (buttons,) = [block for block in blocks if block["type"] == "actions"]
+    assert [element["action_id"] for element in buttons["elements"]] == [choice.value for choice in choices]
+    assert sum(block["type"] == "image" for block in blocks) == 1
+
+
+def test_without_anybody_who_listens_there_are_no_buttons() -> None:
+    _, blocks, _ = render(a_message(ask=ASK))
+
+    assert "actions" not in {block["type"] for block in blocks}
 
 
 @settings(max_examples=30, deadline=None)

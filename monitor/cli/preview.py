@@ -1,0 +1,75 @@
+"""What would be sent: `preview alert` and `preview digest`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.common import clean, find_key, reading, with_settings
+from monitor.errors import MonitorError, StoreError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+    from monitor.jobs.preview import Preview
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["alert", "digest"]))
+@click.option("--key", help="Of this key (name, label or hash): its newest incident.")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page as Slack would show it."
+)
+@with_settings
+def preview(settings: Settings, *, what: str, key: str | None, page: Path | None) -> None:
+    """Show what would be sent, without sending it: an alert (the newest, or a made-up one), or the weekly digest."""
+    made = _alert(settings, key) if what == "alert" else _digest(settings)
+    click.echo(clean(made.note), err=True)
+    if page is None:
+        _print(made)
+        return
+    from monitor.notify import blockkit_html, slack_blocks
+
+    rendered = [slack_blocks.render(message, has_buttons=True)[:2] for message in made.messages]
+    page.write_text(blockkit_html.page(rendered, picture=made.picture), encoding="utf-8")
+    click.echo(str(page))
+
+
+def _alert(settings: Settings, key: str | None) -> Preview:
+    from monitor.jobs import preview as job
+    from monitor.wiring import SystemClock
+
+    now = SystemClock().now()
+    try:
+        with reading(settings) as store:
+            found = find_key(store.keys.keys(include_vanished=True), key) if key else None
+            made = job.alert(store, settings, now, key_hash=found.key_hash if found else None)
+    except StoreError:
+        if key:
+            raise
+        return job.alert(None, settings, now)
+    if key and "made-up" in made.note:
+        raise MonitorError(f"{key} has no incident; without --key a made-up one is shown")
+    return made
+
+
+def _digest(settings: Settings) -> Preview:
+    from monitor.jobs import preview as job
+    from monitor.wiring import SystemClock
+
+    with reading(settings) as store:
+        return job.weekly(store, settings, SystemClock().now())
+
+
+def _print(made: Preview) -> None:
+    from rich.console import Console
+
+    from monitor.notify.terminal import show
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    for message in made.messages:
+        show(message, console)
+        if message.picture:
+            click.echo(f"[picture: {clean(message.picture.alt_text)}]")

@@ -1,0 +1,143 @@
+"""A pressed button, from the press to what it does. Fails closed: in doubt nothing happens, and the presser is told why.
+
+1. is it one of our buttons, and is the presser allowed? (`slack.allowed_users`, or a member of `slack.allowed_groups`)
+2. does the question still stand? (the incident is at the step the button was made for, and about the same key)
+3. take it up, once: written down before anything is done; the same press told again, or the same answer, does nothing
+4. do it, and write down what became of it
+5. tell the presser, and edit the alert
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from monitor.domain import Choice
+from monitor.errors import DeliveryError, MonitorError, RequestRefused
+from monitor.jobs import answers, cards
+from monitor.jobs.answers import Desk, StaleAnswer
+from monitor.jobs.app import App
+from monitor.notify import asking
+from monitor.notify.asking import Answer
+from monitor.notify.pressed import Pressed
+from monitor.store.base import Outcome, Press
+from monitor.wording import one_line, shorten
+
+log = logging.getLogger(__name__)
+
+CUT_OFF: Final = timedelta(minutes=2)
+"""A press under way for longer than this was cut off by a kill: the answer may be given again."""
+
+_STRANGER: Final = (
+    "You are not allowed to decide about keys here; ask whoever runs openrouter-monitor (slack.allowed_users)."
+)
+
+
+async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
+    """Handles one press; returns what was written down of it. Raises StoreError."""
+    answer = asking.read(press.choice, press.value)
+    now = app.now()
+    entry = Press(
+        press_id=press.press_id,
+        incident_id=answer.incident_id if answer else "",
+        step=answer.step if answer else 0,
+        choice=press.choice if answer else shorten(one_line(press.choice), 40),
+        by=press.by,
+        at=now,
+    )
+    refusal = await _refusal(app, press, answer)
+    if answer is None or refusal:
+        return await _end(app, press, entry, Outcome.REFUSED, refusal)
+    earlier = await asyncio.to_thread(app.store.cards.take, entry, stale_before=now - CUT_OFF)
+    if earlier is not None:
+        if earlier.press_id != press.press_id:
+            await _end(app, press, entry, Outcome.REFUSED, f"{_what(earlier)} by {earlier.by}; nothing was done twice.")
+        return earlier
+    try:
+        done = await _do(app, desk, answer, by=press.by)
+    except (StaleAnswer, RequestRefused) as error:
+        return await _end(app, press, entry, Outcome.REFUSED, f"Nothing was done: {error}.")
+    except MonitorError as error:
+        return await _end(app, press, entry, Outcome.FAILED, f"This did not work: {error}.")
+    ended = await _end(app, press, entry, Outcome.DONE, done)
+    await cards.refresh(app)
+    return ended
+
+
+async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:
+    """Why this press does nothing; empty where it may."""
+    if answer is None:
+        return "This button is not one of this version; nothing was done."
+    settings = app.settings.slack
+    if press.user_id not in settings.allowed_users and not await _is_in_group(app, press.user_id):
+        return _STRANGER
+    try:
+        incident = await asyncio.to_thread(answers.current, app, answer.incident_id, answer.step)
+    except StaleAnswer as error:
+        return f"Nothing was done: {error}."
+    if not incident.key_hash.startswith(answer.key_prefix):
+        return "Nothing was done: this button is about another key than the incident."
+    return ""
+
+
+async def _is_in_group(app: App, user_id: str) -> bool:
+    """Asked anew for each press: who left the group has no say any more. What cannot be asked is a no."""
+    if app.people is None:
+        return False
+    for group in app.settings.slack.allowed_groups:
+        try:
+            if user_id in await app.people.members(group):
+                return True
+        except DeliveryError as error:
+            log.error("group_not_readable", extra={"group": group, "error": str(error)})
+    return False
+
+
+async def _do(app: App, desk: Desk, answer: Answer, *, by: str) -> str:
+    incident_id, step = answer.incident_id, answer.step
+    if answer.choice in {Choice.SNOOZE, Choice.PLANNED}:
+        until = app.now() + (answer.span or timedelta())
+        act = desk.snooze if answer.choice is Choice.SNOOZE else desk.planned
+        return await act(incident_id, by=by, expected_step=step, until=until)
+    simple = {
+        Choice.ACKNOWLEDGE: desk.ack,
+        Choice.EXPECTED: desk.expected,
+        Choice.ABUSE: desk.abuse,
+        Choice.DISABLE: desk.disable,
+        Choice.RESTORE: desk.restore,
+    }
+    return await simple[answer.choice](incident_id, by=by, expected_step=step)
+
+
+async def _end(app: App, press: Pressed, entry: Press, outcome: Outcome, detail: str) -> Press:
+    """Writes down what became of a press, says it in the log, and tells the presser."""
+    ended = replace(entry, outcome=outcome, detail=shorten(one_line(detail), 500))
+    await asyncio.to_thread(app.store.cards.note, ended)
+    level = logging.INFO if outcome is Outcome.DONE else logging.WARNING
+    log.log(
+        level,
+        "button_pressed",
+        extra={
+            "by": ended.by,
+            "choice": ended.choice,
+            "incident": ended.incident_id,
+            "step": ended.step,
+            "outcome": outcome.value,
+            "detail": ended.detail,
+        },
+    )
+    if app.people is not None:
+        said = f"Done: {ended.detail}." if outcome is Outcome.DONE else ended.detail
+        thread = press.thread_ts or press.message_ts
+        try:
+            await app.people.whisper(said, channel=press.channel, user=press.user_id, thread=thread)
+        except DeliveryError as error:
+            log.warning("whisper_not_sent", extra={"error": str(error)})
+    return ended
+
+
+def _what(earlier: Press) -> str:
+    return "This was answered already" if earlier.outcome is Outcome.DONE else "This is being done"

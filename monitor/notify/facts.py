@@ -1,0 +1,94 @@
+"""The facts of a message: what it is about, who owns it, and the money. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitor.domain import Action, ApiKey, Incident, Rung
+from monitor.notify.wording import short_hash
+from monitor.wording import SEVERITIES, dollars, moment, money, name, one_line
+
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the words are about, beside the notice itself."""
+
+    key: ApiKey | None
+    owner: str
+    workspace_name: str | None
+    now: datetime
+    restore_command: str
+    routed: str = ""
+
+
+def facts(incident: Incident, about: About) -> Facts:
+    """All facts of an alert."""
+    return (
+        *identity(about, incident.key_hash),
+        ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
+        ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
+        ("Now", f"{money(incident.per_hour_nusd)}/h ({usual(incident)})"),
+        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
+        *_lives(incident),
+        ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
+    )
+
+
+def _severity_why(incident: Incident) -> str:
+    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
+    return f"by the dollars at risk; the evidence is {evidence}"
+
+
+def _rarity(incident: Incident) -> str:
+    """The p-value as people say it."""
+    if incident.p_value is None or not 0 < incident.p_value <= 0.1:
+        return ""
+    return f" (as unusual as once in {float(f'{1 / incident.p_value:.1g}'):,.0f})"
+
+
+def identity(about: About, key_hash: str) -> Facts:
+    """Which key, whose, and where."""
+    key = about.key
+    known = name(key.key_name) if key else "(not in the inventory)"
+    label = name(key.label, fallback="-") if key else "-"
+    workspace = name(about.workspace_name or (key.workspace_id if key else None) or "", fallback="default")
+    return (
+        ("Key", known),
+        ("Hash and label", f"{short_hash(key_hash)} · {label}"),
+        ("Owner", _owner(about)),
+        ("Workspace", workspace),
+    )
+
+
+def _owner(about: About) -> str:
+    """Who; and where messages go to the ops channel for want of anybody, why."""
+    _, is_fallen_back, why = about.routed.partition("slack.default_channel: ")
+    if about.owner and is_fallen_back:
+        return f"{name(about.owner)} (not told: {one_line(why)})"
+    return name(about.owner, fallback=f"nobody named ({one_line(why) or 'no route matches'})")
+
+
+def prior(action: Action) -> Facts:
+    """The state that `restore` puts back."""
+    prior = action.prior
+    if prior is None:
+        return ()
+    state = "disabled" if prior.is_disabled else "enabled"
+    reset = f" {one_line(prior.limit_reset)}" if prior.limit_reset and prior.limit_usd is not None else ""
+    return (("Before", f"{state}, limit {dollars(prior.limit_usd)}{reset}".replace("limit no limit", "no limit")),)
+
+
+def usual(incident: Incident) -> str:
+    """What the key is expected to spend, in words."""
+    return f"usual {money(incident.expected_per_hour_nusd)}/h"
+
+
+def _lives(incident: Incident) -> Facts:
+    """That it was over before, where it was."""
+    if not incident.spells:
+        return ()
+    times = "once" if len(incident.spells) == 1 else f"{len(incident.spells)} times"
+    return (("Came back", f"resolved {times} before, last at {moment(incident.spells[-1].resolved_at)}"),)

@@ -1,0 +1,103 @@
+"""What Slack offers beside sending: messages edited in place, pictures in threads, whispers, groups, people by e-mail.
+
+Sources: docs.slack.dev/reference/methods (chat.update, files.getUploadURLExternal, files.completeUploadExternal,
+chat.postEphemeral, usergroups.users.list, users.lookupByEmail).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from monitor.domain import Message, Receipt
+from monitor.errors import DeliveryError
+from monitor.notify import slack_blocks
+from monitor.notify.slack_door import SlackDoor, cursor, records
+
+MAX_PAGES: Final = 5
+PAGE: Final = 200
+MAX_WHISPER: Final = 3_000
+
+
+class SlackBoard:
+    """Implements `notify.base.Board` and `notify.base.People` through the notifier's own door."""
+
+    def __init__(self, door: SlackDoor, *, has_buttons: bool) -> None:
+        self._door, self._has_buttons = door, has_buttons
+
+    async def update(self, message: Message, at: Receipt) -> None:
+        """chat.update; the metadata stays that of the message, so that it is found as before."""
+        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._has_buttons)
+        call = self._door.sdk.chat_update(
+            channel=at.channel, ts=at.reference, text=text, blocks=blocks, metadata=metadata
+        )
+        await self._door.call("chat.update", call, has_effect=False)
+
+    async def attach(self, picture: bytes, *, file_name: str, alt_text: str, thread: Receipt) -> str:
+        """Asks for an address, uploads the bytes there (without our token), shares the file in the thread."""
+        sdk = self._door.sdk
+        asked = sdk.files_getUploadURLExternal(filename=file_name, length=len(picture), alt_txt=alt_text[:1_000])
+        place = await self._door.call("files.getUploadURLExternal", asked, has_effect=False)
+        url, file_id = place.get("upload_url"), place.get("file_id")
+        if not isinstance(url, str) or not isinstance(file_id, str) or not self._door.is_ours(url, scheme="https"):
+            raise DeliveryError("Slack names no place of its own to upload a picture to", permanent=True)
+        await self._door.call("upload", self._put(url, picture), has_effect=False)
+        shared = sdk.files_completeUploadExternal(
+            files=[{"id": file_id, "title": file_name}], channel_id=thread.channel, thread_ts=thread.reference
+        )
+        await self._door.call("files.completeUploadExternal", shared, has_effect=True)
+        return file_id
+
+    async def find_attached(self, file_name: str, thread: Receipt) -> str | None:
+        """Looks through the thread's files."""
+        params: dict[str, Any] = {"channel": thread.channel, "ts": thread.reference, "limit": PAGE}
+        for _ in range(MAX_PAGES):
+            answer = await self._door.read("conversations.replies", params)
+            for record in records(answer, "messages"):
+                for each in _files(record):
+                    if file_name in {each.get("name"), each.get("title")} and isinstance(each.get("id"), str):
+                        return str(each["id"])
+            params["cursor"] = cursor(answer)
+            if not params["cursor"]:
+                return None
+        raise DeliveryError("conversations.replies: too many replies to look through", permanent=True)
+
+    async def whisper(self, text: str, *, channel: str, user: str, thread: str | None = None) -> None:
+        """chat.postEphemeral: may get lost, like every whisper; what matters is told in messages."""
+        call = self._door.sdk.chat_postEphemeral(
+            channel=channel, user=user, text=slack_blocks.fit(text, MAX_WHISPER), thread_ts=thread
+        )
+        await self._door.call("chat.postEphemeral", call, has_effect=False)
+
+    async def members(self, group: str) -> frozenset[str]:
+        """usergroups.users.list: active members."""
+        answer = await self._door.read("usergroups.users.list", {"usergroup": group})
+        found = answer.get("users")
+        return frozenset(each for each in found if isinstance(each, str)) if isinstance(found, list) else frozenset()
+
+    async def user_of(self, email: str) -> str | None:
+        """users.lookupByEmail."""
+        try:
+            answer = await self._door.read("users.lookupByEmail", {"email": email})
+        except DeliveryError as error:
+            if "users_not_found" in str(error):
+                return None
+            raise
+        user = answer.get("user")
+        if not isinstance(user, Mapping) or user.get("deleted") or user.get("is_bot"):
+            return None
+        return str(user["id"]) if isinstance(user.get("id"), str) else None
+
+    async def _put(self, url: str, picture: bytes) -> int:
+        async with self._door.session.post(url, data=picture, headers={"Content-Type": "image/png"}) as response:
+            await response.read()
+            if response.status != 200:
+                raise aiohttp.ClientPayloadError(f"HTTP {response.status}")
+            return response.status
+
+
+def _files(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = record.get("files")
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []

@@ -1,0 +1,195 @@
+"""What the picture in an alert shows: a week of one key, hour by hour, by model, against its usual range. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from monitor import frames
+from monitor.domain import HOUR_S, Dimension, Incident
+from monitor.frames import ALL_KEYS, QUALITY_CODES, Catalog
+from monitor.wording import duration, moment, money, name
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+SHOWN: Final = timedelta(days=7)
+LEARNED: Final = timedelta(days=28)
+"""How far before the onset the usual range reaches back."""
+
+MOST_MODELS: Final = 4
+_FEWEST_DAYS: Final = 4
+_LOW, _HIGH = 0.1, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Dollars of one model by hour; `model` None: all others together."""
+
+    model: str | None
+    cost_nusd: Ints
+    is_first_seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`hours_s`: starts of the hours shown, epoch seconds. `low_nusd`, `high_nusd`: between which eight of ten such hours of
+    the day were in the four weeks before the onset; NaN where too few are known. `is_known`: where usage was read.
+    `bands`: from below; all others together first, then the least to the most dollars of the incident."""
+
+    hours_s: Ints
+    bands: tuple[Band, ...]
+    low_nusd: Floats
+    high_nusd: Floats
+    is_known: Bools
+    onset_at: datetime
+    last_seen_at: datetime
+    until: datetime
+
+    @property
+    def spent_nusd(self) -> Ints:
+        """By hour, all models."""
+        return np.sum([band.cost_nusd for band in self.bands], axis=0, dtype=np.int64) + np.zeros_like(self.hours_s)
+
+
+def chart(
+    usage: pd.DataFrame, coverage: pd.DataFrame, *, key_no: int, catalog: Catalog, incident: Incident, now: datetime
+) -> Chart:
+    """`usage`: hourly rows of the key since `reads_from`; `coverage`: rows of the same time."""
+    until_s = -(-int(now.timestamp()) // HOUR_S) * HOUR_S
+    first_s = int(reads_from(incident, now).timestamp())
+    hours_s = np.arange(first_s, until_s, HOUR_S, dtype=np.int64)
+    is_model = (usage["dimension"] == int(Dimension.MODEL)) & (usage["key_no"] == key_no)
+    rows = usage[is_model.to_numpy()]
+    at = (frames.epoch_s(rows["bucket_start"]) - first_s) // HOUR_S
+    is_inside = (at >= 0) & (at < len(hours_s))
+    at, values = at[is_inside], rows["value_no"].to_numpy(np.int64)[is_inside]
+    costs = rows["cost_nusd"].to_numpy(np.int64)[is_inside]
+    known = _known(coverage, hours_s, key_no)
+    known[at] = True
+    total = np.zeros(len(hours_s), np.int64)
+    np.add.at(total, at, costs)
+    low, high = _usual(total, known, hours_s, onset_s=int(incident.onset_at.timestamp()))
+    shown = hours_s >= until_s - int(SHOWN.total_seconds())
+    new = {cause.value for cause in incident.causes if cause.dimension is Dimension.MODEL and cause.is_first_seen}
+    matrix = _by_model(at, values, costs, len(hours_s))
+    return Chart(
+        hours_s=hours_s[shown],
+        bands=_bands({no: row[shown] for no, row in matrix.items()}, hours_s[shown], incident, catalog, new),
+        low_nusd=low[shown],
+        high_nusd=high[shown],
+        is_known=known[shown],
+        onset_at=incident.onset_at,
+        last_seen_at=max(incident.last_seen_at, incident.onset_at),
+        until=now,
+    )
+
+
+def reads_from(incident: Incident, now: datetime) -> datetime:
+    """From where usage is needed: a whole hour."""
+    since = min(incident.onset_at - LEARNED, now - SHOWN - timedelta(hours=1))
+    return datetime.fromtimestamp(int(since.timestamp()) // HOUR_S * HOUR_S, tz=UTC)
+
+
+def told(shown: Chart) -> str:
+    """The picture in words, for whoever does not see it."""
+    spent = shown.spent_nusd
+    if not len(spent) or not spent.any():
+        return "Hourly spend of the last seven days: none is known."
+    highest = int(spent.argmax())
+    at = datetime.fromtimestamp(int(shown.hours_s[highest]), tz=UTC)
+    parts = [f"Hourly spend of the last seven days. Highest hour: {money(int(spent[highest]))}, from {moment(at)}."]
+    if np.isfinite(shown.high_nusd).any():
+        parts.append(f"Usually {usual_range(shown)} at that hour.")
+    span = duration(shown.last_seen_at - shown.onset_at)
+    parts.append(f"The incident began {moment(shown.onset_at)} and lasts {span} so far.")
+    inside = [(band, _inside(band.cost_nusd, shown.hours_s, shown.onset_at)) for band in reversed(shown.bands)]
+    said = [
+        f"{money(nusd)} on {label(band)}{', never used before' if band.is_first_seen else ''}"
+        for band, nusd in inside
+        if nusd
+    ]
+    return " ".join([*parts, f"Since then: {'; '.join(said)}." if said else ""]).strip()
+
+
+def label(band: Band) -> str:
+    """What a band is called: the model's own name without its maker."""
+    if band.model is None:
+        return "other models"
+    return name(band.model.rsplit("/", 1)[-1], fallback="(no name)")
+
+
+def usual_range(shown: Chart) -> str:
+    """The range of the hour in which it began, in words; the middle of all ranges where that hour's is not known."""
+    at = int(np.searchsorted(shown.hours_s, int(shown.onset_at.timestamp()), side="right")) - 1
+    edges = (shown.low_nusd, shown.high_nusd)
+    is_there = 0 <= at < len(shown.hours_s) and bool(np.isfinite(shown.high_nusd[at]))
+    low, high = (float(each[at]) if is_there else float(np.nanmedian(each)) for each in edges)
+    lowest, highest = money(round(low)), money(round(high))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def gaps(is_known: Bools) -> list[tuple[int, int]]:
+    """Half-open stretches of hours that were not read."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], ~is_known, [False])).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _known(coverage: pd.DataFrame, hours_s: Ints, key_no: int) -> Bools:
+    """Hours of which anything was read."""
+    known: Bools = np.zeros(len(hours_s), np.bool_)
+    is_ours = coverage["key_no"].isin([ALL_KEYS, key_no]) & (coverage["dimension"] == int(Dimension.MODEL))
+    rows = coverage[(is_ours & (coverage["quality"] != QUALITY_CODES["unknown"])).to_numpy()]
+    for since, until in zip(frames.epoch_s(rows["since"]), frames.epoch_s(rows["until"]), strict=True):
+        known |= (hours_s < until) & (hours_s + HOUR_S > since)
+    return known
+
+
+def _by_model(at: Ints, values: Ints, costs: Ints, n_hours: int) -> dict[int, Ints]:
+    found: dict[int, Ints] = {}
+    for value_no in np.unique(values).tolist():
+        row = np.zeros(n_hours, np.int64)
+        is_it = values == value_no
+        np.add.at(row, at[is_it], costs[is_it])
+        found[value_no] = row
+    return found
+
+
+def _bands(
+    matrix: dict[int, Ints], hours_s: Ints, incident: Incident, catalog: Catalog, new: Collection[str]
+) -> tuple[Band, ...]:
+    """The models with most dollars, in the incident first, then of the week; all others together at the bottom."""
+    ranked = sorted(
+        (no for no, row in matrix.items() if row.any()),
+        key=lambda no: (-_inside(matrix[no], hours_s, incident.onset_at), -int(matrix[no].sum()), catalog.value(no)),
+    )
+    n_named = MOST_MODELS if len(ranked) > MOST_MODELS + 1 else MOST_MODELS + 1
+    named = [Band(catalog.value(no), matrix[no], catalog.value(no) in new) for no in ranked[:n_named]]
+    others = [matrix[no] for no in ranked[n_named:]]
+    rest = [Band(None, np.sum(others, axis=0, dtype=np.int64), False)] if others else []
+    return (*rest, *reversed(named))
+
+
+def _inside(cost_nusd: Ints, hours_s: Ints, onset_at: datetime) -> int:
+    return int(cost_nusd[hours_s + HOUR_S > int(onset_at.timestamp())].sum())
+
+
+def _usual(total: Ints, known: Bools, hours_s: Ints, *, onset_s: int) -> tuple[Floats, Floats]:
+    """Between which eight of ten hours of the same time of day were, an hour earlier and later included, before the onset."""
+    low = np.full(len(total), np.nan)
+    high = low.copy()
+    of_day = hours_s // HOUR_S % 24
+    is_before = known & (hours_s + HOUR_S <= onset_s)
+    for hour in range(24):
+        is_near = is_before & np.isin(of_day, [(hour - 1) % 24, hour, (hour + 1) % 24])
+        if is_near.sum() >= 3 * _FEWEST_DAYS:
+            is_it = of_day == hour
+            low[is_it], high[is_it] = np.quantile(total[is_near], [_LOW, _HIGH])
+    return low, high

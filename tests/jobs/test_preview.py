@@ -1,0 +1,58 @@
+"""A preview is what would be sent, made without sending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from build import NOW
+from jobs_build import an_app
+from slack_build import KEY, alert, an_app_on_slack, an_open_incident, write_usage
+
+from monitor.demo import blockkit
+from monitor.jobs import preview
+from monitor.notify.slack_blocks import render
+
+
+async def test_the_preview_of_an_alert_is_the_alert_that_was_sent_with_its_picture(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        write_usage(app)
+        await alert(app, an_open_incident())
+        n_calls = len(slack.requests)
+
+        made = preview.alert(app.store, app.settings, NOW)
+
+        (sent,) = app.store.outbox.entries()
+        assert made.messages[0].summary == sent.message.summary
+        assert made.messages[0].evidence == sent.message.evidence
+        assert made.picture and made.picture.startswith(b"\x89PNG")
+        assert "goes to: #alerts" in made.note
+        assert len(slack.requests) == n_calls
+
+
+def test_without_an_incident_a_made_up_one_is_shown_and_said_to_be_one(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+
+    made = preview.alert(app.store, app.settings, NOW)
+
+    text, blocks, _ = render(made.messages[0], has_buttons=True)
+    assert blockkit.problems(blocks) == [] and "search-prod" in text
+    assert "made-up" in made.note and made.picture
+    assert preview.alert(None, app.settings, NOW) == made
+    app.store.maintenance.close()
+
+
+def test_a_key_without_incident_is_not_shown_anothers(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+
+    assert "made-up" in preview.alert(app.store, app.settings, NOW, key_hash=KEY.key_hash).note
+    app.store.maintenance.close()
+
+
+def test_the_digest_is_shown_as_it_would_be_sent(tmp_path: Path) -> None:
+    app = an_app(tmp_path, digest={"channel": "#weekly"})
+
+    made = preview.weekly(app.store, app.settings, NOW)
+
+    assert made.note == "goes to: #weekly"
+    assert blockkit.problems(render(made.messages[0])[1]) == []
+    app.store.maintenance.close()

@@ -1,0 +1,132 @@
+"""The picture of an alert: what it counts, what it says, and that nothing from outside can break it."""
+
+from __future__ import annotations
+
+import struct
+from datetime import timedelta
+
+import build
+import numpy as np
+import pytest
+from build import NOW, a_cause, an_incident
+from hostile import VECTORS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor import frames
+from monitor.domain import HOUR_S, NUSD, Dimension, Incident
+from monitor.frames import Catalog
+from monitor.report.alert_chart import MOST_MODELS, Chart, chart, gaps, reads_from, told
+from monitor.report.alert_drawing import SIZE, drawn
+
+KEY_NO = 0
+INCIDENT = an_incident(1, onset_at=NOW - timedelta(minutes=50), causes=(a_cause("vendor/opus"),))
+
+
+def a_chart(
+    *rows: tuple[int, str, float],
+    incident: Incident = INCIDENT,
+    now=NOW + timedelta(minutes=10),
+    days: int = 0,
+    coverage=None,
+) -> Chart:
+    """Rows of (hours before NOW, model, dollars); with `days` a dollar each hour on vendor/usual before them."""
+    catalog = Catalog([incident.key_hash])
+    every = [*rows, *((hour, "vendor/usual", 1.0) for hour in range(2, days * 24))]
+    listed = [
+        (
+            NOW - timedelta(hours=hour),
+            KEY_NO,
+            int(Dimension.MODEL),
+            catalog.value_no(Dimension.MODEL, model),
+            1,
+            round(usd * NUSD),
+        )
+        for hour, model, usd in every
+    ]
+    usage = build.usage(*listed, bucket_s=HOUR_S)
+    known = frames.empty(frames.COVERAGE) if coverage is None else coverage
+    return chart(usage, known, key_no=KEY_NO, catalog=catalog, incident=incident, now=now)
+
+
+def test_seven_days_are_shown_up_to_the_hour_under_way():
+    shown = a_chart((0, "vendor/opus", 40.0), days=30)
+
+    assert len(shown.hours_s) == 7 * 24
+    assert shown.hours_s[-1] == int(NOW.timestamp())
+    assert shown.spent_nusd[-1] == 40 * NUSD
+
+
+def test_the_usual_range_comes_from_before_the_onset_alone():
+    shown = a_chart((1, "vendor/opus", 900.0), (0, "vendor/opus", 900.0), days=30)
+
+    assert np.nanmax(shown.high_nusd) == pytest.approx(1 * NUSD)
+    assert np.nanmin(shown.low_nusd) == pytest.approx(1 * NUSD)
+
+
+def test_without_history_there_is_no_range_and_none_is_claimed():
+    shown = a_chart((0, "vendor/opus", 40.0))
+
+    assert np.isnan(shown.high_nusd).all()
+    assert "Usually" not in told(shown)
+    assert drawn(shown)
+
+
+def test_the_models_of_the_incident_come_first_and_the_rest_is_summed():
+    rows = [(0, f"vendor/m{number}", 1.0 + number) for number in range(9)]
+    shown = a_chart(*rows, (3, "vendor/old", 500.0))
+
+    assert [band.model for band in shown.bands[1:]] == ["vendor/m5", "vendor/m6", "vendor/m7", "vendor/m8"]
+    assert len(shown.bands) == MOST_MODELS + 1 and shown.bands[0].model is None
+    assert sum(int(band.cost_nusd.sum()) for band in shown.bands) == int(sum(usd for _, _, usd in rows) + 500) * NUSD
+
+
+def test_an_hour_that_was_not_read_is_a_gap_and_no_zero():
+    shown = a_chart((0, "vendor/opus", 40.0), (1, "vendor/opus", 1.0))
+
+    assert gaps(shown.is_known) == [(0, 7 * 24 - 2)]
+
+
+def test_the_words_say_what_the_picture_shows():
+    said = told(a_chart((0, "vendor/opus", 40.0), (1, "vendor/opus", 2.0), days=30))
+
+    assert said == (
+        "Hourly spend of the last seven days. Highest hour: $40.00, from 23 Nov 12:00 UTC. Usually $1.00 at that hour."
+        " The incident began 23 Nov 11:10 UTC and lasts 50 min so far."
+        " Since then: $42.00 on opus, never used before."
+    )
+
+
+def test_a_key_without_any_usage_is_drawn_and_said_to_have_none():
+    shown = a_chart()
+
+    assert told(shown) == "Hourly spend of the last seven days: none is known."
+    assert drawn(shown)
+
+
+def test_the_picture_is_a_png_of_a_size_for_telephones_and_below_a_tenth_of_a_megabyte():
+    png = drawn(a_chart((0, "vendor/opus", 40.0), days=30))
+
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", png[16:24]) == SIZE
+    assert len(png) < 100_000
+
+
+def test_the_same_usage_gives_the_same_bytes():
+    assert drawn(a_chart((0, "vendor/opus", 40.0))) == drawn(a_chart((0, "vendor/opus", 40.0)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.sampled_from(VECTORS), min_size=1, max_size=6, unique=True))
+def test_any_model_name_can_be_drawn(names: list[str]):
+    shown = a_chart(*((0, f"vendor/{name}", 1.0 + no) for no, name in enumerate(names)), days=8)
+
+    assert drawn(shown)  # a letter the font lacks would be a warning, and warnings are errors here
+    assert "\n" not in told(shown)
+
+
+def test_usage_is_read_four_weeks_before_the_onset_in_whole_hours():
+    since = reads_from(INCIDENT, NOW)
+
+    assert since <= INCIDENT.onset_at - timedelta(days=28)
+    assert since.timestamp() % HOUR_S == 0
