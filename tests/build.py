@@ -156,6 +156,7 @@ def a_context(*keys: ApiKey, **changes: Any) -> Context:
         "quality": {key.key_hash: a_quality() for key in keys},
         "n_live_keys": 1000,
         "is_enforcing": True,
+        "fleet_day_nusd": 1000 * NUSD,
     }
     return Context(**(fields | changes))
 

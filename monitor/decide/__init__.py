@@ -2,10 +2,15 @@
 
 incidents.py   what belongs together, how an incident grows, when it is over
 money.py       dollars unusual an hour, spent since onset, at risk
-policy.py      what the evidence asks for
+ladder.py      which policy a key has, and how far that lets the response go
+policy.py      what the evidence asks for, lowered by the policy
 crowd.py       many keys turning unusual together
-guardrails.py  the fuses: why a wanted disable is not done
+guardrails.py  the checks: why a wanted act is not done
+fuses.py       how many keys may be acted upon, and one before the others
+caps.py        how far a limit is lowered
+proposals.py   acts that people must approve, or may object to
 verdicts.py    who passes; the enumerated why of everything else
+escalation.py  a disable without effect
 notices.py     what people are told, once
 """
 
@@ -15,7 +20,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import crowd, incidents, notices, policy, verdicts
+from monitor.decide import crowd, escalation, incidents, notices, policy, verdicts
 from monitor.decide.context import Context
 from monitor.decide.guardrails import AUTOMATIC
 from monitor.domain import Finding, Plan
@@ -34,12 +39,16 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     together = crowd.gathered(
         changes, context.incidents, context.verdicts, n_together=settings.response.correlated_keys, now=now
     )
-    wishes = [policy.wished(change, context.keys.get(change.incident.key_hash), settings, now) for change in changes]
+    wishes = [policy.wished(change, context, settings, now) for change in changes]
     judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
+    further, effects, failures = escalation.escalated(context, settings, now)
     return Plan(
         at=now,
         incidents=(*(change.incident for change in changes if change.has_changed), *resolved),
-        actions=actions,
-        notices=notices.told(changes, resolved, judged, context, now, crowd=together),
-        verdicts=verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
+        actions=(*actions, *further),
+        notices=(*failures, *notices.told(changes, resolved, judged, actions, context, now, crowd=together)),
+        verdicts=(
+            *verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
+            *effects,
+        ),
     )

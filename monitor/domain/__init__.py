@@ -6,6 +6,7 @@ All times are aware UTC `datetime`; a window is half-open `[since, until)`.
 
 units.py      What everything is counted in, and the clock.
 keys.py       API keys as the inventory knows them.
+hours.py      Hours of the week in which nothing automatic happens.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
 incidents.py  Findings of one cause, with a life.
@@ -16,10 +17,11 @@ plan.py       What `decide` wants done.
 
 from __future__ import annotations
 
-from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
 from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.hours import QuietHours
 from monitor.domain.incidents import Incident, IncidentState
-from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace, used_nusd
 from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
@@ -31,6 +33,7 @@ __all__ = [
     "NUSD",
     "PROBE",
     "TWIN",
+    "WAITING",
     "Action",
     "ActionState",
     "ApiKey",
@@ -50,6 +53,7 @@ __all__ = [
     "Notice",
     "Plan",
     "Quality",
+    "QuietHours",
     "Reason",
     "Receipt",
     "Rung",
@@ -60,4 +64,5 @@ __all__ = [
     "Verdict",
     "Workspace",
     "short_id",
+    "used_nusd",
 ]
