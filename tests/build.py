@@ -15,6 +15,7 @@ from monitor.decide import Context
 from monitor.domain import (
     NUSD,
     Action,
+    ActionState,
     ApiKey,
     Cause,
     DataQuality,
@@ -159,6 +160,12 @@ def a_context(*keys: ApiKey, **changes: Any) -> Context:
         "fleet_day_nusd": 1000 * NUSD,
     }
     return Context(**(fields | changes))
+
+
+def with_a_canary(context: Context, *, at: datetime = NOW - timedelta(minutes=2)) -> Context:
+    """The same with an automatic disable of another key that was seen to take effect: several keys may follow at once."""
+    canary = an_action(9999, intended_at=at, finished_at=at, state=ActionState.DONE)
+    return replace(context, actions=(*context.actions, canary), proven=frozenset({canary.action_id}))
 
 
 def after(context: Context, plan: Plan) -> Context:

@@ -35,7 +35,10 @@ def step(case: Case) -> tuple[Action | None, Refusal | None]:
         return fresh, None
     if waiting.state is ActionState.APPROVED or (waiting.not_before is not None and case.now >= waiting.not_before):
         fresh = _intent(case)
-        return replace(fresh, action_id=waiting.action_id, decided_by=waiting.decided_by), None
+        again = replace(
+            fresh, action_id=waiting.action_id, decided_by=waiting.decided_by, not_before=waiting.not_before
+        )
+        return again, None
     if waiting.not_before is not None:
         return None, (Reason.HELD, _hold_detail(waiting))
     return None, (Reason.AWAITING_APPROVAL, _approval_detail(waiting))

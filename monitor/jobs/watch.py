@@ -22,9 +22,9 @@ import pandas as pd
 
 from monitor.collect import counters
 from monitor.collect.base import UsageBatch
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, Inventory, Notice
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, ActionState, Inventory, Notice
 from monitor.errors import SourceError
-from monitor.jobs import act, context, digest, facts, troubles
+from monitor.jobs import act, context, digest, effects, facts, troubles
 from monitor.jobs.app import App
 from monitor.jobs.troubles import Trouble
 from monitor.pipeline import Judgement
@@ -149,6 +149,7 @@ class Watch:
             report.errors["keys"] = error
             return None
         await asyncio.to_thread(store.keys.record, inventory)
+        await asyncio.to_thread(self._note_effects, inventory)
         report.worked.add("keys")
         report.n_keys = len(inventory.keys)
         sample = counters.sample(inventory, store.keys.catalog)
@@ -161,6 +162,13 @@ class Watch:
                 self.app.pipeline.take_counters(deltas)
             self._drill_down(self._bursts(deltas, now), now, report)
         return inventory
+
+    def _note_effects(self, inventory: Inventory) -> None:
+        """Whether keys that were acted upon stand still. The inventory was asked for after every action so far had ended."""
+        store, taken_at = self.app.store, inventory.taken_at
+        actions = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        keys = {key.key_hash: key for key in inventory.keys}
+        effects.note(store.state, actions, keys, taken_at, grace=self.app.settings.response.escalate_after)
 
     def _bursts(self, deltas: pd.DataFrame, now: datetime) -> npt.NDArray[np.int32]:
         settings = self.app.settings

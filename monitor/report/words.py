@@ -13,7 +13,13 @@ NOBODY: Final = "(no owner named)"
 ATTENTION: Final = "Attention"
 _SHORT_HASH: Final = 12
 _SEVERITIES: Final = {Severity.NOTICE: "notice", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
-_VERBS: Final = {Verb.DISABLE: "disabled", Verb.RESTORE: "restored"}
+_VERBS: Final = {
+    Verb.DISABLE: "disabled",
+    Verb.CAP: "capped",
+    Verb.ZERO: "stopped by a limit of 0",
+    Verb.RESTORE: "restored",
+    Verb.DELETE: "deleted",
+}
 
 
 def key_name(line: KeyWeek) -> str:
@@ -99,6 +105,9 @@ def action_line(action: Action, called: str) -> str:
         ActionState.FAILED: f"could NOT be {_VERBS[action.verb]}",
         ActionState.EXPIRED: f"was not {_VERBS[action.verb]} in time",
         ActionState.INTENDED: f"is to be {_VERBS[action.verb]}",
+        ActionState.PROPOSED: f"waits to be {_VERBS[action.verb]}",
+        ActionState.APPROVED: f"may be {_VERBS[action.verb]}",
+        ActionState.DENIED: f"was not {_VERBS[action.verb]}: denied by {name(action.decided_by, fallback='a person')}",
     }[action.state]
     return f"{called} {outcome}, {moment(action.finished_at or action.intended_at)}, by {name(action.requested_by)}"
 
