@@ -115,9 +115,9 @@ async def _delete(settings: Settings, key: ApiKey) -> Action:
     from monitor.wiring import SystemClock, open_app, open_deletion
 
     clock = SystemClock()
-    async with open_app(settings, clock=clock, notifier=TerminalNotifier(clock)) as app:  # the service delivers
-        async with open_deletion(settings, clock) as deletion:
-            return await manual.delete(app, key, deletion, requested_by=person())
+    quiet = TerminalNotifier(clock)  # the service delivers
+    async with open_app(settings, clock=clock, notifier=quiet) as app, open_deletion(settings, clock) as deletion:
+        return await manual.delete(app, key, deletion, requested_by=person())
 
 
 def person() -> str:

@@ -15,7 +15,10 @@ LISTED: Final = 40
 BUDGET: Final = 9_000
 """Characters of all lines together as ASCII JSON: what a Slack message holds beside its head (notify/slack_blocks.py)."""
 
-_LINE: Final = 480
+_LINE: Final = 560
+"""Of one line, in UTF-16 units: sinks cut longer ones."""
+
+_BULLET: Final = 10
 _NAMES: Final = (60, 40, 24, 12, 0)
 _HASH: Final = 12
 _MORE: Final = "and {} more: openrouter-monitor incidents"
@@ -50,7 +53,7 @@ def _compact(incidents: Sequence[Incident], keys: Mapping[str, ApiKey], length: 
     shown: list[str] = []
     for incident in incidents:
         entry = f"{incident.key_hash[:_HASH]} {_name(incident, keys, length)}".rstrip()
-        if shown and len(shown[-1]) + len(entry) + 2 <= _LINE:
+        if shown and _units(shown[-1]) + _units(entry) + 2 <= _LINE:
             shown[-1] = f"{shown[-1]}, {entry}"
         else:
             shown.append(entry)
@@ -62,6 +65,15 @@ def _name(incident: Incident, keys: Mapping[str, ApiKey], length: int) -> str:
     return shorten(one_line(key.key_name), length) if key else "(not in the inventory)"[: max(length, 0)]
 
 
+def _units(text: str) -> int:
+    """UTF-16 units, as a sink counts a line that escapes & < >."""
+    return len(text.encode("utf-16-le", "replace")) // 2 + _escapes(text)
+
+
 def _size(shown: Sequence[str]) -> int:
-    """As a sink counts that escapes & < > and everything beyond ASCII."""
-    return sum(len(json.dumps(line)) + 4 * sum(line.count(char) for char in "&<>") for line in shown)
+    """Of all lines as ASCII JSON, each with its bullet."""
+    return sum(len(json.dumps(line)) + _BULLET + _escapes(line) for line in shown)
+
+
+def _escapes(text: str) -> int:
+    return 4 * sum(text.count(char) for char in "&<>")

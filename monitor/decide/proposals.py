@@ -51,11 +51,11 @@ def over(actions: Iterable[Action], taken_up: Collection[Action], now: datetime)
     for action in sorted(actions, key=lambda each: each.action_id):
         if action.state not in WAITING or action.action_id in ids:
             continue
-        if (other := by_key.get(action.key_hash)) is not None:
-            ended.append(_ended(action, OVERTAKEN.format(other.action_id), now))
-        elif now >= action.expires_at:
+        if now >= action.expires_at:
             is_unheard = action.state is ActionState.PROPOSED and action.not_before is None
             ended.append(_ended(action, UNAPPROVED if is_unheard else NO_LONGER, now))
+        elif (other := by_key.get(action.key_hash)) is not None:
+            ended.append(_ended(action, OVERTAKEN.format(other.action_id), now))
     return tuple(ended)
 
 
