@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from whole import Whole, whole
 
+from monitor.config import Settings
+from monitor.demo.counters import DAILY
 from monitor.demo.fleet import Key
 from monitor.domain import ActionState, Verb
-from monitor.jobs import manual
+from monitor.jobs import approvals, manual
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +21,9 @@ ARMED = {"MONITOR__RESPONSE__MODE": "enforce", "MONITOR__SCHEDULE__USAGE_EVERY":
 
 def rule(*keys: Key) -> str:
     names = "|".join(key.name for key in keys)
-    return json.dumps([{"name": "never", "key_name": f"^({names})$", "max_usd_per_hour": 0.0, "disable": True}])
+    return json.dumps(
+        [{"name": "never", "key_name": f"^({names})$", "max_usd_per_hour": 0.0, "disable": True, "severity": "notice"}]
+    )
 
 
 def busiest(it: Whole) -> list[Key]:
@@ -27,12 +31,12 @@ def busiest(it: Whole) -> list[Key]:
     shown = it.world.shown_counters(it.clock.now())
     names = [key.name for key in it.world.fleet.keys]
     live = [key for key in it.world.fleet.keys if not key.is_disabled and names.count(key.name) == 1]
-    spent = shown.credits[0] if shown.credits.ndim == 2 else shown.credits
-    return sorted(live, key=lambda key: -int(spent[key.no]))
+    return sorted(live, key=lambda key: -int(shown.credits[DAILY][key.no]))
 
 
 async def stored(it: Whole, key: Key):
-    return next(each for each in it.app.store.keys.keys() if each.key_hash == key.key_hash)
+    listed = it.app.store.keys.keys()
+    return next(each for each in listed if each.key_hash == key.key_hash)
 
 
 async def test_d5_a_disable_without_effect_ends_in_limit_0_and_a_restore_undoes_both(tmp_path: Path) -> None:
@@ -55,3 +59,47 @@ async def test_d5_a_disable_without_effect_ends_in_limit_0_and_a_restore_undoes_
         await manual.restore(it.app, await stored(it, key), requested_by="cli:ada")
         now = it.world.key_state(key.key_hash)
         assert (now.is_disabled, now.limit_nusd, now.limit_reset, now.include_byok_in_limit) == before
+
+
+async def test_an_approved_act_is_done_by_the_service_and_a_denied_one_is_not(tmp_path: Path) -> None:
+    approving = {"MONITOR__RESPONSE__APPROVE": "cli", "MONITOR__RESPONSE__APPROVERS": '["cli:ada"]'}
+    async with whole(tmp_path, n_keys=12, **ARMED, **approving) as it:
+        # given: two keys break a rule that disables, and people must approve
+        await it.tick(2)
+        first, second = busiest(it)[:2]
+        it.app.pipeline.settings = it.app.settings = with_rule(it, first, second)
+        await it.tick(8)
+        waiting = {action.key_hash: action for action in approvals.pending(it.app.store, it.app.now())}
+        assert first.key_hash in waiting
+        assert not it.world.key_state(first.key_hash).is_disabled
+
+        # when
+        await approvals.approve(it.app, waiting[first.key_hash].action_id, by="cli:ada")
+        if second.key_hash in waiting:
+            await approvals.deny(it.app, waiting[second.key_hash].action_id, by="cli:ada")
+        await it.tick(3)
+
+        # then
+        assert it.world.key_state(first.key_hash).is_disabled
+        assert not it.world.key_state(second.key_hash).is_disabled
+        (done,) = it.app.store.ledger.actions(states={ActionState.DONE})
+        assert (done.key_hash, done.decided_by, done.requested_by) == (first.key_hash, "cli:ada", "monitor")
+
+
+async def test_d4_of_two_keys_the_second_waits_until_the_first_was_seen_to_stand_still(tmp_path: Path) -> None:
+    wide = {"MONITOR__RESPONSE__MAX_SHARE_OF_KEYS": "1.0", "MONITOR__RESPONSE__MAX_SHARE_OF_SPEND": "1.0"}
+    async with whole(tmp_path, n_keys=12, **ARMED, **wide) as it:
+        await it.tick(2)
+        pair = busiest(it)[:2]
+        it.app.pipeline.settings = it.app.settings = with_rule(it, *pair)
+        n_disabled = []
+        for _ in range(15):
+            await it.tick()
+            n_disabled.append(sum(it.world.key_state(key.key_hash).is_disabled for key in pair))
+        assert n_disabled[-1] == 2
+        assert n_disabled.count(1) >= 2  # read back, and two inventories with the same counter
+
+
+def with_rule(it: Whole, *keys: Key):
+    rules = Settings.model_validate({"detection": {"rules": json.loads(rule(*keys))}}).detection.rules
+    return it.settings.model_copy(update={"detection": it.settings.detection.model_copy(update={"rules": rules})})
