@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ ARMED = {"MONITOR__RESPONSE__MODE": "enforce", "MONITOR__SCHEDULE__USAGE_EVERY":
 
 
 def rule(*keys: Key) -> str:
-    names = "|".join(key.name for key in keys)
+    names = "|".join(re.escape(key.name) for key in keys)
     return json.dumps(
         [{"name": "never", "key_name": f"^({names})$", "max_usd_per_hour": 0.0, "disable": True, "severity": "notice"}]
     )
@@ -86,18 +87,26 @@ async def test_an_approved_act_is_done_by_the_service_and_a_denied_one_is_not(tm
         assert (done.key_hash, done.decided_by, done.requested_by) == (first.key_hash, "cli:ada", "monitor")
 
 
-async def test_d4_of_two_keys_the_second_waits_until_the_first_was_seen_to_stand_still(tmp_path: Path) -> None:
-    wide = {"MONITOR__RESPONSE__MAX_SHARE_OF_KEYS": "1.0", "MONITOR__RESPONSE__MAX_SHARE_OF_SPEND": "1.0"}
-    async with whole(tmp_path, n_keys=12, **ARMED, **wide) as it:
+async def test_d4_of_many_keys_one_is_disabled_first_and_no_more_than_the_fuse_allows_follow(tmp_path: Path) -> None:
+    wide = {"MAX_SHARE_OF_KEYS": "1.0", "MAX_SHARE_OF_SPEND": "1.0", "CORRELATED_KEYS": "500"}
+    async with whole(tmp_path, n_keys=40, **ARMED, **{f"MONITOR__RESPONSE__{k}": v for k, v in wide.items()}) as it:
+        # given: every key that spends breaks a rule that disables
         await it.tick(2)
-        pair = busiest(it)[:2]
-        it.app.pipeline.settings = it.app.settings = with_rule(it, *pair)
+        before = {key.key_hash for key in it.world.fleet.keys if key.is_disabled}
+        it.app.pipeline.settings = it.app.settings = with_rule(it, *it.world.fleet.keys)
+
+        # when
         n_disabled = []
-        for _ in range(15):
+        for _ in range(8):
             await it.tick()
-            n_disabled.append(sum(it.world.key_state(key.key_hash).is_disabled for key in pair))
-        assert n_disabled[-1] == 2
-        assert n_disabled.count(1) >= 2  # read back, and two inventories with the same counter
+            n_disabled.append(sum(key.is_disabled and key.key_hash not in before for key in it.world.fleet.keys))
+
+        # then: the second waits until the first stood still between two inventories; the fourth is for people
+        assert n_disabled[0] == 1
+        assert n_disabled.count(1) >= 2
+        assert n_disabled[-1] == 3
+        texts = [message.text for message in it.slack.messages("#alerts")]
+        assert any("fuse allows no further automatic action" in text for text in texts)
 
 
 def with_rule(it: Whole, *keys: Key):
