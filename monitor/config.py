@@ -168,6 +168,12 @@ class Detection(Section):
     grace_period: Duration = Field(
         timedelta(hours=24), description="a key with less usage history is judged by its peers"
     )
+    max_drift_per_week: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="growth of a key's spend a week that teaches its anchor; steady growth beyond is told",
+    )
     min_usd_per_hour: Dollars = Field(0.05, description="novel spend below this never alerts")
     limit_nearly_used: Fraction = Field(
         0.9, description="share of a key's limit at which its owner is told; 1 turns it off"

@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import checkpoint, digest, rebuild, replay, startup, upkeep
+from monitor.jobs import checkpoint, days, digest, rebuild, replay, startup, upkeep
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
@@ -78,10 +78,11 @@ def service_of(app: App, watch: Watch) -> Service:
         await deliver(app)
 
     async def retrain() -> None:
-        await asyncio.to_thread(startup.retrain, app, app.now())
+        await asyncio.to_thread(startup.retrain, app, app.now(), shipped_models())
 
     async def care() -> None:
         await upkeep.care(app)
+        await watch.weigh_growth(app.now())
 
     async def back_up() -> None:
         if upkeep.is_backup_due(app):
@@ -124,7 +125,9 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
             await app.clock.sleep(RETRY_BACKFILL_S)
             continue
         if n_windows:
-            await asyncio.to_thread(startup.retrain, app, app.now())
+            await asyncio.to_thread(days.sum_up, app.store, app.settings, app.now())
+            await watch.weigh_growth(app.now())
+            await asyncio.to_thread(startup.retrain, app, app.now(), shipped_models())
             async with watch.pipeline_lock:
                 await asyncio.to_thread(checkpoint.save, app)
         return

@@ -5,8 +5,9 @@ what lives in memory between moments: the state of the fleet, what is known of t
 detector. Nothing here reads a clock, a network or a disk. Without a detector only hard rules and limits speak.
 
 What keeps the detector from learning a theft, and from alerting for ever about a new habit: habits learn an hour only after
-the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`; what goes on longer, and nobody stopped, is
-learned like everything else; and so is what a person has called a false alarm, from the first hour on.
+the quarantine; hours of an incident teach nothing for its first `HOLD_FOR`, and nothing at all if a person calls it abuse;
+what goes on longer, and nobody stopped, is learned like everything else; and so is what a person has called expected or a
+false alarm, from the first hour on.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from monitor.collect.quality import Known
 from monitor.config import Settings
 from monitor.decide import Context, decide
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
-from monitor.detect import findings
+from monitor.detect import bars, findings
 from monitor.detect.artifact import Trained
 from monitor.detect.findings import Memory
+from monitor.detect.limits import Breach
 from monitor.domain import (
     BUCKET_S,
     HOUR_S,
@@ -35,9 +37,11 @@ from monitor.domain import (
     ApiKey,
     DataQuality,
     Dimension,
+    Feedback,
     Finding,
     Incident,
     IncidentState,
+    Opinion,
     Plan,
 )
 from monitor.features import FleetState, HabitParams, build
@@ -72,7 +76,9 @@ class Pipeline:
         self.trained = trained
         self.known = Known()
         self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
+        self.ramps: tuple[Breach, ...] = ()  # keys that grow too fast, as the days say; set by who reads them
         self._inventory = Inventory(catalog)
+        self._said: tuple[Feedback, ...] = ()
         self._held: dict[str, tuple[tuple[datetime, datetime] | None, str | None]] = {}
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
@@ -92,6 +98,10 @@ class Pipeline:
             return
         self.state.advance(_utc(int(frames.epoch_s(deltas["until"]).max())))
         self.state.take_counters(deltas)
+
+    def hear(self, said: Iterable[Feedback]) -> None:
+        """Everything people said of keys; each counts from when it was said. In place of what was heard before."""
+        self._said = tuple(said)
 
     def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
         """The feature rows of the keys active at `now`, as `judge` and training see them."""
@@ -191,8 +201,10 @@ class Pipeline:
         """Keeps the hours of these incidents from teaching (see `held`); those of a false alarm teach after all.
 
         Called again on start, with the ledger's. Where hours were passed over already, `state.needs_rebuild` says so."""
+        abused = abused_incidents(self._said)
         for incident in incidents:
-            key_no, window = self.catalog.known_key_no(incident.key_hash), held(incident)
+            key_no = self.catalog.known_key_no(incident.key_hash)
+            window = held(incident, is_abuse=incident.incident_id in abused)
             told = (window, incident.resolution)
             if key_no is None or self._held.get(incident.incident_id) == told:
                 continue
@@ -215,6 +227,8 @@ class Pipeline:
             quality_of=lambda key_no: self.known.of([key_no], batch.at)[key_no],
             catalog=self.catalog,
             settings=self.settings,
+            said=bars.in_force(self._said, self.catalog, batch.at),
+            ramps=self.ramps,
         )
 
     def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:
@@ -269,12 +283,19 @@ def _nusd(dollars: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array([np.nan if usd is None else usd * NUSD for usd in dollars], dtype=np.float64)
 
 
-def held(incident: Incident) -> tuple[datetime, datetime] | None:
-    """The window in which an incident keeps its key's hours from teaching; None for one a person called false."""
+def held(incident: Incident, *, is_abuse: bool = False) -> tuple[datetime, datetime] | None:
+    """The window in which an incident keeps its key's hours from teaching; None for one a person called false.
+
+    `is_abuse`: a person said so; then nothing of it ever teaches, however long it went on."""
     if incident.resolution == FALSE_ALARM_RESOLUTION or incident.p_value is None:
         return None
-    until = min(incident.last_seen_at, incident.onset_at + HOLD_FOR)
+    until = incident.last_seen_at if is_abuse else min(incident.last_seen_at, incident.onset_at + HOLD_FOR)
     return (incident.onset_at, until) if until > incident.onset_at else None
+
+
+def abused_incidents(said: Iterable[Feedback]) -> frozenset[str]:
+    """Incidents that a person called abuse."""
+    return frozenset(one.incident_id for one in said if one.opinion is Opinion.ABUSE and one.incident_id is not None)
 
 
 @dataclass(frozen=True, slots=True)

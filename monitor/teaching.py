@@ -14,7 +14,8 @@ import numpy as np
 
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
-from monitor.detect.train import Excluded, Gathering, train
+from monitor.detect.base import Thefts
+from monitor.detect.train import Excluded, Gathering, Rows, train
 from monitor.domain import ApiKey
 from monitor.features import NAMES
 from monitor.pipeline import Pipeline
@@ -35,6 +36,7 @@ class Teaching:
         self._rng = np.random.default_rng(seed)
         self._every = max(1, n_moments * N_AT_ONCE // N_THEFTS)
         self._n_looks = 0
+        self._rows: Rows | None = None
 
     def look(self, at: datetime, keys: Mapping[str, ApiKey]) -> None:
         """Takes in the moment at which the pipeline stands. `keys`: those that existed then, by hash."""
@@ -46,6 +48,18 @@ class Teaching:
             if robbed is not None:
                 self._gathering.add_thefts(*robbed)
 
+    @property
+    def rows(self) -> Rows:
+        """What was seen, in one table; put together once, at the end."""
+        if self._rows is None:
+            self._rows = self._gathering.rows()
+        return self._rows
+
+    @property
+    def thefts(self) -> Thefts | None:
+        """The simulated thefts."""
+        return self._gathering.thefts()
+
     def trained(self, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int) -> Trained:
         """The detector. Raises ArtifactError where there was too little to see."""
-        return train(self._gathering.rows(), settings, excluded=excluded, thefts=self._gathering.thefts(), seed=seed)
+        return train(self.rows, settings, excluded=excluded, thefts=self._gathering.thefts(), seed=seed)

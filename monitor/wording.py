@@ -40,6 +40,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.DRY_RUN: "response.mode is dry-run: in enforce mode it would be done now",
     Reason.SHADOW_DETECTOR: "the detector that found it is in shadow mode",
     Reason.PROBED: "somebody tried models with it for cents: recorded, and watched more closely for 48 hours",
+    Reason.PLANNED: "people had announced this use (`feedback KEY planned`): recorded, not told",
     Reason.PROTECTED_KEY: "the key is protected (response.protected_keys)",
     Reason.KILL_SWITCH: "the kill switch is set: nothing automatic happens",
     Reason.QUIET_HOURS: "in quiet hours people decide (response.quiet_hours)",

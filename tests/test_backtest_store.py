@@ -15,8 +15,9 @@ from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of, int
 from monitor import backtest, teaching
 from monitor.backtest import spending
 from monitor.config import Settings
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect.artifact import Trained
-from monitor.domain import BUCKET_S, HOUR_S
+from monitor.domain import BUCKET_S, HOUR_S, Feedback, Opinion
 from monitor.errors import StoreError
 from monitor.jobs import artifacts
 from monitor.store.base import Store
@@ -63,12 +64,16 @@ def shipped(tmp_path: Path, trained: Trained) -> Path:
 
 
 def replayed(
-    store: Store, trained: Trained, *, now: datetime = START + 30 * DAY, since: datetime = EVALUATE_FROM
+    store: Store,
+    trained: Trained,
+    *,
+    now: datetime = START + 30 * DAY,
+    since: datetime = EVALUATE_FROM,
+    said: tuple[Feedback, ...] = (),
 ) -> backtest.Replay:
     settings = Settings()
-    return backtest.replay(
-        backtest.from_store(store, settings, now=now, since=since), settings, seed=1, trained=trained
-    )
+    recording = backtest.from_store(store, settings, now=now, since=since)
+    return backtest.replay(recording, settings, seed=1, trained=trained, said=said)
 
 
 @pytest.mark.parametrize(
@@ -295,3 +300,36 @@ def test_what_was_expected_of_an_hour_is_what_was_known_when_it_began(
     assert np.array_equal(hours[: len(before)], first_hours)
     assert 0.1e9 < np.median(expected) < 0.3e9  # six buckets of three cents
     assert np.isnan(whole.of(999)[1]).all()
+
+
+def test_what_people_said_is_replayed_when_it_was_said_and_not_before(
+    store: Store, folder: Path, trained: Trained
+) -> None:
+    # given a theft that the replay disables the key for, and a plan for that key
+    into_store(store, folder)
+    stolen = hash_of(2)
+    plain = [one for one in replayed(store, trained).decisions if one.key_hash == stolen]
+    (revoked_at,) = (one.at for one in plain if one.action == backtest.REVOKE)
+
+    def decisions(said_at: datetime) -> list[backtest.Decision]:
+        plan = Feedback("FB-1", stolen, Opinion.PLANNED, said_at, "cli:ann", until=revoked_at + 2 * DAY)
+        return [one for one in replayed(store, trained, said=(plan,)).decisions if one.key_hash == stolen]
+
+    # when it was announced before the disable, and only afterwards
+    before, after = decisions(THEFT_AT - HOUR), decisions(revoked_at + timedelta(seconds=1))
+
+    # then
+    assert not [one for one in before if one.action == backtest.REVOKE]
+    assert [one for one in after if one.at <= revoked_at] == [one for one in plain if one.at <= revoked_at]
+
+
+def test_a_false_alarm_called_expected_ends_in_the_replay_when_it_was_said(
+    store: Store, folder: Path, trained: Trained
+) -> None:
+    into_store(store, folder)
+    at = THEFT_AT + HOUR
+    said = Feedback("FB-1", hash_of(2), Opinion.EXPECTED, at, "cli:ann", until=at + DAY)
+
+    incidents = [one for one in replayed(store, trained, said=(said,)).incidents if one.key_hash == hash_of(2)]
+
+    assert next((one.resolution, one.resolved_at) for one in incidents) == (FALSE_ALARM_RESOLUTION, at)

@@ -87,6 +87,7 @@ def of_store(
     usual = Usual() if with_report else None
     watching = usual.watch if usual else None
     with bar("replaying") as progress:
+        heard = store.feedback.said()
         found = replay(
             recording,
             settings,
@@ -94,6 +95,7 @@ def of_store(
             trained=trained,
             progress=progress,
             watching=watching,
+            said=heard,
             workspaces=workspaces,
         )
     summary = summarize(found, settings, detector=said, workspaces=workspaces)

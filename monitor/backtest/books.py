@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 from monitor.decide import Context
-from monitor.domain import Action, ActionState, ApiKey, Incident, IncidentState, KeySettings, Verb, Verdict
+from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
+from monitor.domain import (
+    Action,
+    ActionState,
+    ApiKey,
+    Feedback,
+    Incident,
+    IncidentState,
+    KeySettings,
+    Opinion,
+    Verb,
+    Verdict,
+)
 from monitor.pipeline import Judgement
 
 KEEP: Final = timedelta(hours=48)
@@ -43,6 +55,7 @@ class Books:
         keys: Sequence[ApiKey],
         *,
         cooldown: timedelta,
+        said: Iterable[Feedback] = (),
         owners: Mapping[str, str] = _NOBODY,
         workspaces: Mapping[str, str] = _NOBODY,
     ) -> None:
@@ -54,6 +67,8 @@ class Books:
         self._done: dict[str, Incident] = {}
         self._actions: list[Action] = []
         self._verdicts: dict[str, Verdict] = {}
+        self._unsaid = deque(sorted(said, key=lambda one: (one.said_at, one.feedback_id)))
+        self.said: tuple[Feedback, ...] = ()
         self._keep = max(KEEP, 2 * cooldown)
         self.stops: list[Stop] = []
 
@@ -64,6 +79,20 @@ class Books:
             born.append(_with_counters(self._unborn.popleft()))
         if born:
             self.keys = {**self.keys, **{key.key_hash: key for key in born}}
+
+    def hear(self, now: datetime) -> tuple[Feedback, ...]:
+        """What people have said by now, each of the incident that is open here at that time; called expected, it is over."""
+        while self._unsaid and self._unsaid[0].said_at <= now:
+            one = self._unsaid.popleft()
+            mine = [i for i in self._incidents.values() if i.key_hash == one.key_hash and i.resolved_at is None]
+            newest = max(mine, key=lambda incident: incident.opened_at, default=None)
+            self.said = (*self.said, replace(one, incident_id=newest.incident_id if newest else None))
+            for incident in mine if one.opinion is Opinion.EXPECTED else ():
+                self._incidents[incident.incident_id] = replace(
+                    incident, state=IncidentState.RESOLVED, resolved_at=now, resolution=FALSE_ALARM_RESOLUTION
+                )
+                self._give_back(incident.key_hash)
+        return self.said
 
     def context(self) -> Context:
         """What `decide` may know."""

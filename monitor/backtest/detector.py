@@ -39,11 +39,11 @@ def of_that_time(
         return named
     turn = recording.evaluate_from
     try:
-        trained = training.fitted(settings, recording.store, until=turn, incidents=(), seed=seed, progress=progress)
+        trained = training.fitted(settings, recording.store, until=turn, incidents=None, seed=seed, progress=progress)
     except ArtifactError as error:
         folder = settings.store.state_dir / "artifacts"
-        known = artifacts.choose(None, folder, shipped, NAMES, made_until=turn)
         made_here = artifacts.newest(folder, made_until=turn)
+        known, _ = artifacts.choose(None, made_here, shipped, NAMES)
         said = "none, hard rules only" if known is None else "the shipped one" if made_here is None else made_here.stem
         return known, f"{said}, as the service has it then: before {turn:%Y-%m-%d %H:%M} UTC, {error}"
     return trained, described(trained)

@@ -13,7 +13,7 @@ from monitor.backtest.spending import Watching
 from monitor.backtest.training import learn, warm_from
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
-from monitor.domain import BUCKET_S, Incident, Verdict
+from monitor.domain import BUCKET_S, Feedback, Incident, Verdict
 from monitor.notify import routing
 from monitor.pipeline import Pipeline, Window, new_state
 
@@ -44,10 +44,12 @@ def replay(
     trained: Trained | None = None,
     progress: Progress | None = None,
     watching: Watching | None = None,
+    said: Iterable[Feedback] = (),
     workspaces: Mapping[str, str] | None = None,
 ) -> Replay:
     """Replays a recording as an armed service with this policy would have lived it; `watching` is told of
-    the moment from which on it is judged, and of each judgement. `workspaces`: name by id, for policies and routes.
+    the moment from which on it is judged, and of each judgement. `said`: by people of keys, each heard when it was said.
+    `workspaces`: name by id, for policies and routes.
 
     Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
     No decision sees anything after its own bucket. What a person would have to approve counts as approved at once."""
@@ -57,7 +59,7 @@ def replay(
     pipeline = Pipeline(armed, recording.catalog, new_state(armed), trained)
     names = workspaces or {}
     owners = routing.owners(recording.keys, routes=settings.routes, workspaces=names)
-    books = Books(recording.keys, cooldown=settings.response.cooldown, owners=owners, workspaces=names)
+    books = Books(recording.keys, cooldown=settings.response.cooldown, said=said, owners=owners, workspaces=names)
     turn = _turn(recording)
     past = _counted(recording, recording.since, turn, progress=progress)
     rest = _counted(recording, turn, recording.until, progress=progress)
@@ -81,6 +83,7 @@ def _judge(
     for window in rest:
         books.advance(window.at)
         pipeline.take(window.usage, window.coverage)
+        pipeline.hear(books.hear(window.at))
         judgement = pipeline.judge(window.at, books.context())
         decisions += decided(judgement)
         verdicts += judgement.plan.verdicts

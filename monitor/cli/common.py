@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,26 @@ def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:
         raise MonitorError(f"no key has the name, label or hash {text!r}; `openrouter-monitor keys` lists them")
     names = ", ".join(f"{key.key_hash[:12]} ({clean(key.key_name)}, {clean(key.label)})" for key in found[:10])
     raise MonitorError(f"{len(found)} keys match {text!r}: {names}; name one by its hash")
+
+
+def moment_or_span(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | timedelta | None:
+    """Of an option: a date or time (UTC where it names no zone), or a span. Raises BadParameter that says what is allowed."""
+    import durationpy
+
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        span: timedelta = durationpy.from_str(text.strip())
+    except (durationpy.DurationError, ValueError):
+        span = timedelta(0)
+    if span <= timedelta(0):
+        raise click.BadParameter(f"{text!r} is neither a date (2026-06-01, 2026-06-01T12:00Z) nor a span (7d, 36h)")
+    return span
 
 
 def clean(text: str) -> str:

@@ -267,6 +267,7 @@ def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[st
         "findings": list(store.ledger.findings(since, key_hash=key.key_hash)),
         "verdicts": list(store.ledger.verdicts(since, key_hash=key.key_hash)),
         "actions": list(store.ledger.actions(key_hash=key.key_hash)),
+        "feedback": list(store.feedback.said(key_hash=key.key_hash)),
     }
 
 
@@ -305,6 +306,8 @@ def _print_episode(episode: Sequence[Finding]) -> None:
 
 
 def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
+    from monitor.detect.bars import sentence
+
     state = "disabled" if key.settings.is_disabled else "live"
     click.echo(f"{clean(key.key_name)} ({clean(key.label)}), {state}\n{key.key_hash}")
     policy = story["policy"]
@@ -326,6 +329,8 @@ def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
         click.echo(
             f"{action.intended_at:%m-%d %H:%M} {action.verb.value} by {clean(action.requested_by)}: {action.state.value}"
         )
+    for said in story["feedback"]:
+        click.echo(f"{said.said_at:%m-%d %H:%M} feedback: {clean(sentence(said))}")
     for change in story["changes"][-20:]:
         click.echo(
             f"{change.seen_at:%m-%d %H:%M} {change.field}: {clean(str(change.before))} -> {clean(str(change.after))}"

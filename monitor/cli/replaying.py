@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import json_option, print_json, reading, with_settings
+from monitor.cli.common import json_option, moment_or_span, print_json, reading, with_settings
 
 if TYPE_CHECKING:
     from monitor.backtest import Found, Summary
     from monitor.config import Settings
-
-
-def _since(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | timedelta | None:
-    """A date or time (UTC where it names no zone), or a span before the end. Raises BadParameter that says what is allowed."""
-    import durationpy
-
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        span: timedelta = durationpy.from_str(text.strip())
-    except (durationpy.DurationError, ValueError):
-        span = timedelta(0)
-    if span <= timedelta(0):
-        raise click.BadParameter(f"{text!r} is neither a date (2026-06-01, 2026-06-01T12:00Z) nor a span (7d, 36h)")
-    return span
 
 
 def _place(_ctx: click.Context, _param: click.Parameter, file: Path | None) -> Path | None:
@@ -48,7 +28,7 @@ def _place(_ctx: click.Context, _param: click.Parameter, file: Path | None) -> P
 @click.option(
     "--since",
     metavar="TIME",
-    callback=_since,
+    callback=moment_or_span,
     help="Decide from then on (2026-06-01, or 7d before the end); what lies before teaches.",
 )
 @click.option(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.config import Settings
+    from monitor.jobs.training import Made
     from monitor.jobs.watch import CycleReport
 
 
@@ -113,19 +114,26 @@ async def _backfill(settings: Settings) -> None:
 @with_settings
 def train(settings: Settings, *, shipped: bool) -> None:
     """Refit the detector on the store's own history; `run` does it by itself every `schedule.train_every`."""
-    path = _train_shipped() if shipped else _train(settings)
-    click.echo(str(path))
+    if shipped:
+        click.echo(str(_train_shipped()))
+        return
+    made = _train(settings)
+    click.echo(str(made.path))
+    for said in made.said:
+        click.echo(clean(said))
 
 
-def _train(settings: Settings) -> Path:
+def _train(settings: Settings) -> Made:
     from monitor.jobs.progress import shown
     from monitor.jobs.training import train_now
-    from monitor.wiring import SEED, SystemClock, open_store
+    from monitor.wiring import SEED, SystemClock, open_store, shipped_models
 
     store = open_store(settings)
     try:
         with shown("replaying history") as progress:
-            return train_now(settings, store, now=SystemClock().now(), seed=SEED, progress=progress)
+            return train_now(
+                settings, store, now=SystemClock().now(), seed=SEED, shipped=shipped_models(), progress=progress
+            )
     finally:
         store.maintenance.close()
 

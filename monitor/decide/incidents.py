@@ -39,18 +39,27 @@ def fingerprint(finding: Finding) -> str:
     """What makes two findings the same cause: the key, and the kind of cause.
 
     All signs of unusual use of one key are one cause, whatever model or country comes first in the ranking at that
-    minute: a theft is one incident. A limit nearly used is another: it concerns the owner's budget."""
-    kind = "limit" if is_about_limit(finding) else "use"
-    return f"{finding.key_hash}:{kind}"
+    minute: a theft is one incident. A limit nearly used is another: it concerns the owner's budget; and so is spend that ramps,
+    which stays for weeks."""
+    return f"{finding.key_hash}:{_rule_about(finding) or 'use'}"
+
+
+def _rule_about(finding: Finding) -> str:
+    """The kind of a rule whose every cause is of that kind, empty for all others."""
+    return next((kind for kind in ("limit", "ramp") if _is_all(finding, kind)), "")
 
 
 def is_about_limit(finding: Finding) -> bool:
     """Whether this only says that the key's credit limit is nearly used: a rule whose every cause is the limit.
 
     Only causes without a dimension are looked at: values of a dimension are text from outside."""
+    return _is_all(finding, "limit")
+
+
+def _is_all(finding: Finding, kind: str) -> bool:
     if finding.p_value is not None or not finding.causes:
         return False
-    return all(cause.dimension is None and cause.value == "limit" for cause in finding.causes)
+    return all(cause.dimension is None and cause.value == kind for cause in finding.causes)
 
 
 def leading(findings: Iterable[Finding]) -> Finding:

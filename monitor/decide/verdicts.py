@@ -14,7 +14,7 @@ from monitor.decide.fuses import Fuses
 from monitor.decide.guardrails import Case
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, grouped, leading
 from monitor.decide.policy import Wish
-from monitor.domain import PROBE, Action, Finding, Incident, Reason, Verb, Verdict, short_id
+from monitor.domain import PLANNED, PROBE, Action, Finding, Incident, Reason, Verb, Verdict, short_id
 
 
 def judged(
@@ -65,21 +65,32 @@ def _false_alarms(incidents: Iterable[Incident]) -> Mapping[str, Incident]:
 
 
 def shadow_verdicts(findings: Iterable[Finding], now: datetime) -> tuple[Verdict, ...]:
-    """What detectors on trial would have asked for, and probes. They open no incident; their id is that of the key and cause."""
+    """What detectors on trial would have asked for, probes, and use that people announced. They open no incident; their id is
+    that of the key and cause."""
     return tuple(_shadow_verdict(name, leading(group), now) for name, group in grouped(findings).items())
 
 
 def _shadow_verdict(name: str, lead: Finding, now: datetime) -> Verdict:
-    is_probe = lead.detector == PROBE
+    prefix, reason, detail = _why_shadow(lead)
     return Verdict(
         key_hash=lead.key_hash,
-        incident_id=short_id("PROBE" if is_probe else "SHADOW", name),
+        incident_id=short_id(prefix, name),
         at=now,
         rung=lead.rung,
         is_act=False,
-        reason=Reason.PROBED if is_probe else Reason.SHADOW_DETECTOR,
-        detail=lead.causes[0].sentence if is_probe and lead.causes else f"{lead.detector} runs in shadow",
+        reason=reason,
+        detail=detail,
     )
+
+
+def _why_shadow(lead: Finding) -> tuple[str, Reason, str]:
+    """(prefix of the verdict's id, reason, detail)"""
+    if lead.detector == PROBE:
+        return "PROBE", Reason.PROBED, lead.causes[0].sentence if lead.causes else f"{lead.detector} runs in shadow"
+    notes = [cause.sentence for cause in lead.causes if cause.dimension is None and cause.value == PLANNED]
+    if notes:
+        return "PLANNED", Reason.PLANNED, notes[0]
+    return "SHADOW", Reason.SHADOW_DETECTOR, f"{lead.detector} runs in shadow"
 
 
 def unsaid(verdicts: Iterable[Verdict], before: Sequence[Verdict], settings: Settings) -> tuple[Verdict, ...]:
@@ -95,7 +106,7 @@ def _is_known(verdict: Verdict, latest: Mapping[str, Verdict], settings: Setting
     if verdict.reason is Reason.ACTION_PENDING and last.is_act:
         return True  # our own act of a moment ago is under way: nothing new
     if (
-        verdict.reason in {Reason.SHADOW_DETECTOR, Reason.PROBED}
+        verdict.reason in {Reason.SHADOW_DETECTOR, Reason.PROBED, Reason.PLANNED}
         and verdict.at - last.at >= settings.incidents.resolve_after
     ):
         return False

@@ -28,6 +28,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from monitor.detect.base import Detector
 from monitor.detect.calibrate import Calibration, Cohort
 from monitor.detect.contrast import Contrast
+from monitor.detect.drift import N_BINS, Profile
 from monitor.detect.forest import Forest
 from monitor.detect.levels import Levels
 from monitor.errors import ArtifactError
@@ -67,11 +68,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A detector ready to judge: what scores, what turns scores into p-values, the levels, and where all came from."""
+    """A detector ready to judge: what scores, what turns scores into p-values, the levels, and where all came from.
+    `profile`: what its training rows looked like; None for artifacts of before there was one."""
 
     detector: Detector
     calibration: Calibration
     manifest: Manifest
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ def pack(trained: Trained) -> Packed:
     parts: dict[str, Any] = {"forest": forest.forest_, "center": forest.center_, "cohorts": cohorts}
     if isinstance(detector, Contrast):
         parts |= {"boosted": detector.boosted_, "columns": detector.columns_}
+    if trained.profile is not None:
+        parts |= {"edges": trained.profile.edges, "shares": trained.profile.shares}
     blob = skops.io.dumps(parts, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
     manifest = msgspec.structs.replace(trained.manifest, sha256=hashlib.sha256(blob).hexdigest())
     return Packed(blob, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
@@ -116,9 +121,10 @@ def unpack(packed: Packed, *, feature_names: tuple[str, ...]) -> Trained:
     parts = _load(packed.blob)
     try:
         detector, calibration = _rebuild(parts, feature_names)
+        profile = _profile(parts, len(feature_names))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ArtifactError(f"the artifact's contents do not fit its format ({error}); train again") from error
-    return Trained(detector, calibration, manifest)
+    return Trained(detector, calibration, manifest, profile)
 
 
 def read_manifest(data: bytes) -> Manifest:
@@ -182,6 +188,15 @@ def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Detector, Cali
         raise ValueError("no boosted trees of these features")
     _check_boosted(boosted, n_features=len(columns) + 1)
     return Contrast.restored(feature_names, restored, boosted, columns=columns), Calibration(cohorts)
+
+
+def _profile(parts: Any, n_features: int) -> Profile | None:
+    if "edges" not in parts:
+        return None
+    edges, shares = (np.asarray(parts[name], dtype=np.float64) for name in ("edges", "shares"))
+    if edges.shape != (n_features, N_BINS - 1) or shares.shape != (n_features, N_BINS + 1):
+        raise ValueError("a profile of other features")
+    return Profile(edges, shares)
 
 
 def _check_boosted(boosted: HistGradientBoostingClassifier, *, n_features: int) -> None:

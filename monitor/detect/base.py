@@ -12,18 +12,21 @@ import numpy.typing as npt
 @dataclass(frozen=True, slots=True)
 class Thefts:
     """Feature rows of simulated thefts: `values` (n, n_features); `key_no` (n,) the key each was played on; `is_stolen` (n,)
-    False for honest twins: owners with something new, and keys only made to look young."""
+    False for honest twins: owners with something new, and keys only made to look young. `at_s` (n,): the moment, epoch
+    seconds, where it is known."""
 
     values: npt.NDArray[np.floating]
     key_no: npt.NDArray[np.int64]
     is_stolen: npt.NDArray[np.bool_]
+    at_s: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.key_no)
 
     def take(self, mask: npt.NDArray[np.bool_]) -> Thefts:
         """The rows where mask holds."""
-        return Thefts(self.values[mask], self.key_no[mask], self.is_stolen[mask])
+        at_s = None if self.at_s is None else self.at_s[mask]
+        return Thefts(self.values[mask], self.key_no[mask], self.is_stolen[mask], at_s)
 
 
 class Detector(Protocol):

@@ -113,7 +113,7 @@ def _cohort_p(cohort: Cohort, scores: Floats) -> Floats:
     return np.asarray(np.maximum((1 + n_above) / (cohort.n_rows + 1) * np.exp(-excess), 1e-300))
 
 
-def is_confirmed(p: Floats, at_s: Ints, last_hot_s: Ints, *, alpha: float) -> npt.NDArray[np.bool_]:
+def is_confirmed(p: Floats, at_s: Ints, last_hot_s: Ints, *, alpha: float | Floats) -> npt.NDArray[np.bool_]:
     """Whether a hot bucket (p <= alpha) raises the alarm: very hot alone, or a second one within the hour.
 
     `last_hot_s`: when the same key was hot in an earlier bucket, epoch seconds, 0 for never."""

@@ -6,8 +6,9 @@ p-value by cohort, the dollar gate, confirmation by a second hot bucket (or a p-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Settings
-from monitor.detect import levels, limits, watch
+from monitor.detect import bars, levels, limits, watch
 from monitor.detect.accounts import credited
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
 from monitor.detect.maker import Maker, Scores
 from monitor.detect.patience import Patience, added
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, DataQuality, Finding
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, DataQuality, Feedback, Finding
 from monitor.frames import Catalog, FeatureBatch
 
 YOUNG, GROWN = 0, 1
@@ -47,13 +48,14 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class Scored:
     """All keys of one moment, scored: arrays in the order of `FeatureBatch.key_no`. `has_stake`: enough unusual dollars for
-    anybody's attention; `is_hot`: that, and the p-value passes."""
+    anybody's attention; `is_hot`: that, and the p-value passes. `bars`: what people said of the keys."""
 
     score: npt.NDArray[np.float64]
     p_value: npt.NDArray[np.float64]
     at_stake_nusd: npt.NDArray[np.int64]
     has_stake: npt.NDArray[np.bool_]
     is_hot: npt.NDArray[np.bool_]
+    bars: bars.Bars
 
     def of(self, row: int) -> Scores:
         """The figures of one key."""
@@ -75,8 +77,12 @@ def stakes(spend: pd.DataFrame) -> npt.NDArray[np.int64]:
     )
 
 
-def score(batch: FeatureBatch, trained: Trained, settings: Settings) -> Scored:
-    """Scores, p-values, dollars at stake, and who is hot. Raises ValueError if the batch has other features."""
+def score(
+    batch: FeatureBatch, trained: Trained, settings: Settings, *, said: Mapping[int, Feedback] = MappingProxyType({})
+) -> Scored:
+    """Scores, p-values, dollars at stake, and who is hot. `said`: what people say of keys now, by key_no.
+
+    Raises ValueError if the batch has other features."""
     if batch.names != trained.detector.feature_names:
         raise ValueError("the batch does not have the features the detector was made for")
     scores = trained.detector.score(batch.values)
@@ -84,7 +90,9 @@ def score(batch: FeatureBatch, trained: Trained, settings: Settings) -> Scored:
     p = p_values(trained.calibration, scores, cohorts(hours, grace_hours=_grace_hours(settings)))
     stake = stakes(batch.spend)
     has_stake = stake >= settings.detection.min_usd_per_hour * NUSD
-    return Scored(scores, p, stake, has_stake, has_stake & (p <= trained.manifest.levels.alpha))
+    moved = bars.of(batch.key_no, said)
+    is_hot = has_stake & (p <= trained.manifest.levels.alpha * moved.alpha)
+    return Scored(scores, p, stake, has_stake, is_hot, moved)
 
 
 def find(
@@ -97,18 +105,23 @@ def find(
     quality_of: Callable[[int], DataQuality],
     catalog: Catalog,
     settings: Settings,
+    said: Mapping[int, Feedback] = MappingProxyType({}),
+    ramps: Sequence[limits.Breach] = (),
 ) -> tuple[tuple[Finding, ...], Memory]:
     """Findings of one moment, and what to remember for the next.
 
     `keys`: frames.KEYS, the inventory; `names`: key name by key_no (missing: no name); `quality_of`: what is known of a
-    key's usage, asked for flagged keys only. Without a trained detector only rules and limits speak. Judging the same
+    key's usage, asked for flagged keys only; `said`: what people say of keys now, by key_no (`bars`); `ramps`: keys
+    that grow too fast (`ramp`), told while they are active.
+    Without a trained detector only rules and limits speak. Judging the same
     moment twice gives the same findings: a bucket never confirms itself."""
     make = Maker(batch, keys, quality_of=quality_of, catalog=catalog, settings=settings)
     broken = limits.breaches(batch, keys, names=names, catalog=catalog, settings=settings.detection)
-    by_rule = [make.rule(breach) for breach in broken]
+    active = set(batch.key_no.tolist())
+    by_rule = [make.rule(breach) for breach in (*broken, *(one for one in ramps if one.key_no in active))]
     if trained is None:
         return tuple(by_rule), memory
-    scored = score(batch, trained, settings)
+    scored = score(batch, trained, settings, said=said)
     bucket_s = int(batch.at.timestamp() - 1) // BUCKET_S * BUCKET_S
     is_told, can_disable, patience = _judged(batch, scored, memory, trained, settings=settings, bucket_s=bucket_s)
     told = np.flatnonzero(is_told).tolist()
@@ -116,8 +129,12 @@ def find(
     cohort_no = cohorts(hours[told], grace_hours=_grace_hours(settings))
     credits = credited(batch, told, trained, cohort_no=cohort_no)
     found = [
-        make.statistical(
-            row, scored.of(row), name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit
+        bars.noted(
+            make.statistical(
+                row, scored.of(row), name=trained.detector.name, can_disable=bool(can_disable[row]), credit=credit
+            ),
+            said.get(int(batch.key_no[row])),
+            is_proof=bool(can_disable[row]),
         )
         for row, credit in zip(told, credits, strict=True)
     ]
@@ -139,7 +156,8 @@ def _judged(
     shown = _signs(batch, scored, settings)
     proof = levels.has_proof(shown, gathered.short, is_hot=scored.is_hot, levels=levels_)
     proof &= scored.has_stake & (scored.at_stake_nusd >= settings.response.min_usd_per_hour * NUSD)
-    is_patient = (gathered.short >= levels_.hour) | (gathered.long >= levels_.shift)
+    times = scored.bars.evidence
+    is_patient = (gathered.short >= levels_.hour * times) | (gathered.long >= levels_.shift * times)
     is_told |= (scored.has_stake & is_patient) | proof
     is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=levels_.alpha, settings=settings)
     return is_told, proof, patience
@@ -154,7 +172,9 @@ def _is_sudden(
     is_joint = levels.is_joint(joint, levels=levels_, floor_nusd=settings.response.min_usd_per_hour * NUSD)
     last = _last_hot(memory, batch.key_no, bucket_s=bucket_s)
     now = np.full(len(last), bucket_s, dtype=np.int64)
-    return (scored.is_hot & is_confirmed(scored.p_value, now, last, alpha=levels_.alpha)) | is_joint
+    alpha = levels_.alpha * scored.bars.alpha
+    is_sure = is_confirmed(scored.p_value, now, last, alpha=alpha) | scored.bars.abused
+    return (scored.is_hot & is_sure) | is_joint
 
 
 def _hours(batch: FeatureBatch) -> npt.NDArray[np.float64]:

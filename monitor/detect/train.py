@@ -25,6 +25,7 @@ from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.base import Detector, Thefts
 from monitor.detect.calibrate import Calibration, Clean
 from monitor.detect.contrast import Contrast
+from monitor.detect.drift import profile_of
 from monitor.detect.forest import Forest
 from monitor.detect.levels import Levels, disable_levels, joint_level, signs
 from monitor.detect.patience import Gathered
@@ -113,14 +114,15 @@ class Gathering:
 
     def add_thefts(self, batch: FeatureBatch, host: Ints, is_stolen: npt.NDArray[np.bool_]) -> None:
         """Takes in simulated thefts of one moment: `host`, `is_stolen` by row of the batch."""
-        self._thefts.append((batch.values.astype(np.float32), host, is_stolen))
+        at_s = np.full(len(host), int(batch.at.timestamp()), dtype=np.int64)
+        self._thefts.append((batch.values.astype(np.float32), host, is_stolen, at_s))
 
     def thefts(self) -> Thefts | None:
         """All simulated thefts, None where there are none."""
         if not self._thefts:
             return None
-        values, host, is_stolen = (np.concatenate(column) for column in zip(*self._thefts, strict=True))
-        return Thefts(values, host, is_stolen)
+        values, host, is_stolen, at_s = (np.concatenate(column) for column in zip(*self._thefts, strict=True))
+        return Thefts(values, host, is_stolen, at_s)
 
     def rows(self) -> Rows:
         """All rows in one table, sorted by key and time."""
@@ -216,7 +218,7 @@ def train(
         thefts_found=_found_share(crossed.stolen, calibration, levels.alpha),
         levels=levels,
     )
-    return Trained(detector, calibration, manifest)
+    return Trained(detector, calibration, manifest, profile_of(clean.values))
 
 
 def _calibrated(scores: Floats, clean: Rows, settings: Settings, *, pooled: bool) -> tuple[Calibration, Ints]:
@@ -237,13 +239,13 @@ def _budgeted(
     detection = settings.detection
     grace_hours = detection.grace_period.total_seconds() / 3600
     has_stake = clean.stake_nusd >= detection.min_usd_per_hour * NUSD
-    step_s = _step_s(clean.at_s)
+    step = step_s(clean.at_s)
     p = calibrate.p_values(calibration, scores, cohort_no)
     floor = patience.floor_of(scores)
-    gathered = patience.gathered(scores, clean.key_no, clean.at_s, floor=floor, step_s=step_s)
+    gathered = patience.gathered(scores, clean.key_no, clean.at_s, floor=floor, step_s=step)
     silenced = Gathered(np.where(has_stake, gathered.short, 0.0), np.where(has_stake, gathered.long, 0.0))
     top = float(scores.max()) - floor
-    seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step_s, top)
+    seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step, top)
     bought = calibrate.levels_for_budget(seen, per_week=detection.max_false_alerts_per_week * clean.key_share)
     grown = clean.history_hours >= grace_hours
     shown = signs(
@@ -272,7 +274,7 @@ def _found_share(stolen_scores: Floats, calibration: Calibration, alpha: float) 
     return float((p <= alpha).mean())
 
 
-def _step_s(at_s: Ints) -> int:
+def step_s(at_s: Ints) -> int:
     """Seconds between the moments of the history: ten minutes, or an hour where only hours were kept."""
     gaps = np.diff(np.unique(at_s))
     return int(np.median(gaps)) if len(gaps) else BUCKET_S

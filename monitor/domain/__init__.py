@@ -9,6 +9,7 @@ keys.py       API keys as the inventory knows them.
 hours.py      Hours of the week in which nothing automatic happens.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
+feedback.py   What a person says of a key's usage.
 incidents.py  Findings of one cause, with a life.
 actions.py    What is done to a key, or not, and why.
 messages.py   What people are told.
@@ -18,7 +19,8 @@ plan.py       What `decide` wants done.
 from __future__ import annotations
 
 from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
-from monitor.domain.findings import PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.feedback import Feedback, Opinion
+from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.hours import QuietHours
 from monitor.domain.incidents import Incident, IncidentState
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace, used_nusd
@@ -31,6 +33,7 @@ __all__ = [
     "BUCKET_S",
     "HOUR_S",
     "NUSD",
+    "PLANNED",
     "PROBE",
     "TWIN",
     "WAITING",
@@ -42,6 +45,7 @@ __all__ = [
     "Clock",
     "DataQuality",
     "Dimension",
+    "Feedback",
     "Finding",
     "Incident",
     "IncidentState",
@@ -51,6 +55,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Notice",
+    "Opinion",
     "Plan",
     "Quality",
     "QuietHours",

@@ -23,6 +23,7 @@ class Reason(enum.StrEnum):
     DRY_RUN = "dry_run"
     SHADOW_DETECTOR = "shadow_detector"
     PROBED = "probed"
+    PLANNED = "planned"
     PROTECTED_KEY = "protected_key"
     KILL_SWITCH = "kill_switch"
     QUIET_HOURS = "quiet_hours"

@@ -12,6 +12,9 @@ PROBE = "probe"
 """`Finding.detector` of somebody who tries what a key can do, for cents: recorded in shadow, told with what comes next."""
 
 
+PLANNED = "planned"
+"""`Cause.value` of the note that a person had announced this use: recorded in shadow, unless it is what only thieves do."""
+
 TWIN = "twin"
 """`Cause.value` of the note that a finding looks like a benign twin."""
 

@@ -18,7 +18,8 @@ from monitor.store.base import Store
 
 @dataclass(slots=True)
 class App:
-    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock)."""
+    """Everything a job needs. `pipeline` is only touched by one job at a time (the service holds a lock); `detector` is the
+    name of the artifact in it."""
 
     settings: Settings
     clock: Clock
@@ -31,6 +32,7 @@ class App:
     notifier: Notifier
     pipeline: Pipeline
     seed: int = 0
+    detector: str | None = None
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

@@ -60,33 +60,28 @@ def newest(folder: Path, *, made_until: datetime | None = None) -> Path | None:
     return max((path for path in made if path.stem <= name_of(made_until)), default=None)
 
 
-def prune(folder: Path) -> None:
-    """Keeps the newest few."""
+def prune(folder: Path, *, kept: frozenset[str] = frozenset()) -> None:
+    """Keeps the newest few, and those of these names."""
     for manifest in sorted(folder.glob("detector-*.json"))[:-KEEP]:
-        manifest.unlink(missing_ok=True)
-        manifest.with_suffix(".skops").unlink(missing_ok=True)
+        if manifest.stem not in kept:
+            manifest.unlink(missing_ok=True)
+            manifest.with_suffix(".skops").unlink(missing_ok=True)
 
 
 def choose(
-    configured: Path | None,
-    folder: Path,
-    shipped: Path,
-    feature_names: tuple[str, ...],
-    *,
-    made_until: datetime | None = None,
-) -> Trained | None:
-    """The detector to start with: the configured one (errors are raised), else the newest made here (by then), else the
-    shipped one.
+    configured: Path | None, made_here: Path | None, shipped: Path, feature_names: tuple[str, ...]
+) -> tuple[Trained | None, str | None]:
+    """The detector to start with, and its name: the configured one (errors are raised), else the one made here (None: there is
+    none), else the shipped one.
 
     One that does not load is passed over with a warning: without a detector hard rules still speak."""
     if configured is not None:
-        return load(configured, feature_names)
-    made_here = newest(folder, made_until=made_until)
+        return load(configured, feature_names), configured.stem
     for manifest in (made_here, shipped / f"{SHIPPED}.json"):
         if manifest is None or not manifest.exists():
             continue
         try:
-            return load(manifest, feature_names)
+            return load(manifest, feature_names), manifest.stem
         except ArtifactError as error:
             log.warning("artifact_passed_over", extra={"error": str(error)})
-    return None
+    return None, None

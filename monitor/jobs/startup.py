@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, arming, artifacts, checkpoint, replay, training
+from monitor.jobs import act, arming, artifacts, checkpoint, days, replay, roles, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline
 
@@ -26,8 +26,8 @@ async def start(app: App, shipped: Path) -> None:
     await asyncio.to_thread(arming.require, app.store, app.settings, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
-    app.pipeline.trained = await asyncio.to_thread(
-        artifacts.choose, app.settings.detection.artifact, app.state_dir / "artifacts", shipped, NAMES
+    app.pipeline.trained, app.detector = await asyncio.to_thread(
+        artifacts.choose, app.settings.detection.artifact, at_work(app), shipped, NAMES
     )
     await asyncio.to_thread(bring_up, app, now)
     log.info(
@@ -47,6 +47,8 @@ def bring_up(app: App, now: datetime, *, pipeline: Pipeline | None = None) -> No
     store, into = app.store, pipeline or app.pipeline
     oldest = replay.beginning(store, now)
     since = checkpoint.load(app, now) if pipeline is None else None
+    into.hear(store.feedback.said())
+    into.ramps = days.breaches(store, app.settings, now)
     into.hold(store.ledger.incidents())
     if oldest is None:
         into.state.advance(now)
@@ -54,14 +56,38 @@ def bring_up(app: App, now: datetime, *, pipeline: Pipeline | None = None) -> No
     replay.replay(store, into, since=max(since, oldest) if since else oldest, until=now)
 
 
-def retrain(app: App, now: datetime) -> None:
-    """Refits if that is due and there is enough history; the new detector is used from the next cycle on.
+def at_work(app: App) -> Path | None:
+    """The manifest of the detector of our own that is at work, None where the shipped one is. Raises StoreError."""
+    folder, known = app.state_dir / "artifacts", roles.read(app.store)
+    if known is None:
+        return artifacts.newest(folder)
+    return None if known.live is None else folder / f"{known.live}.json"
+
+
+def take_up(app: App) -> bool:
+    """Puts the detector to work that has the role now, if it is another one; True if it was. Raises StoreError.
+
+    One that cannot be read leaves the old one at work."""
+    manifest = at_work(app)
+    if app.settings.detection.artifact is not None or manifest is None or manifest.stem == app.detector:
+        return False
+    app.detector = manifest.stem  # a broken one is complained about once
+    try:
+        app.pipeline.trained = artifacts.load(manifest, NAMES)
+    except ArtifactError as error:
+        log.warning("artifact_passed_over", extra={"error": str(error)})
+        return False
+    log.warning("detector_changed", extra={"detector": manifest.stem})
+    return True
+
+
+def retrain(app: App, now: datetime, shipped: Path) -> None:
+    """Refits if that is due and there is enough history; what is at work changes only where the trial says so.
 
     What fails here leaves the old detector at work."""
     if app.settings.detection.artifact is not None or not training.is_due(app.store, app.settings, now):
         return
     try:
-        manifest = training.train_now(app.settings, app.store, now=now, seed=app.seed)
-        app.pipeline.trained = artifacts.load(manifest, NAMES)
+        training.train_now(app.settings, app.store, now=now, seed=app.seed, shipped=shipped)
     except ArtifactError as error:
         log.warning("not_trained", extra={"error": str(error)})

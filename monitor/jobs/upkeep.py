@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from monitor.jobs import days
 from monitor.jobs.app import App
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 async def care(app: App) -> None:
     """Deletes what is older than its retention, and gives the space back. Raises StoreError."""
     now, keep = app.clock.now(), app.settings.store
+    await asyncio.to_thread(days.sum_up, app.store, app.settings, now)  # before what they are summed from is deleted
     rows = await asyncio.to_thread(
         app.store.usage.prune, fine_before=now - keep.keep_fine, hourly_before=now - keep.keep_hourly
     )

@@ -24,7 +24,7 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, ActionState, Inventory, Notice
 from monitor.errors import SourceError
-from monitor.jobs import act, context, digest, effects, facts, troubles
+from monitor.jobs import act, context, days, digest, effects, facts, startup, troubles
 from monitor.jobs.app import App
 from monitor.jobs.troubles import Trouble
 from monitor.pipeline import Judgement
@@ -88,6 +88,7 @@ class Watch:
         self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
         self.has_read = asyncio.Event()
         """Set once the usage lane has had its first turn: the backfill lets it go first."""
+        self._n_said = len(app.store.feedback.said())
         self._drilled: dict[int, float] = {}
         self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
         self.lanes = (
@@ -259,8 +260,20 @@ class Watch:
 
     async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
         facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
+        said = await asyncio.to_thread(self.app.store.feedback.said)
+        if len(said) != self._n_said:  # called expected, a ramp is none any more
+            self._n_said = len(said)
+            await self.weigh_growth(now)
         async with self.pipeline_lock:
+            await asyncio.to_thread(startup.take_up, self.app)
+            self.app.pipeline.hear(said)
             return await asyncio.to_thread(self.app.pipeline.judge, now, facts_now)
+
+    async def weigh_growth(self, now: datetime) -> None:
+        """Which keys grow too fast, as the days and people say now."""
+        found = await asyncio.to_thread(days.breaches, self.app.store, self.app.settings, now)
+        async with self.pipeline_lock:
+            self.app.pipeline.ramps = found
 
     async def _commit(self, judgement: Judgement, notices: tuple[Notice, ...], now: datetime) -> None:
         """One synced transaction; skipped where there is nothing to write."""

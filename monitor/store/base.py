@@ -12,12 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Feedback,
     Finding,
     Incident,
     IncidentState,
@@ -199,6 +202,34 @@ class Outbox(Protocol):
         ...
 
 
+class DayStore(Protocol):
+    """What keys spent by UTC day; a day is numbered from the epoch."""
+
+    def write(self, day: int, key_no: npt.NDArray[np.integer], cost_nusd: npt.NDArray[np.int64]) -> None:
+        """Writes one day down; a day written again takes its newest sums."""
+        ...
+
+    def known(self) -> frozenset[int]:
+        """Days written."""
+        ...
+
+    def read(self, since: int, until: int, *, n_keys: int) -> npt.NDArray[np.float64]:
+        """Nano-dollars (days, keys) of the days [since, until), keys by key_no; NaN in a day that was never written."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """What people said of keys. Only ever added to."""
+
+    def add(self, said: Feedback) -> None:
+        """Writes it down, synced to disk before it returns; the same feedback_id twice is once."""
+        ...
+
+    def said(self, *, key_hash: str | None = None) -> tuple[Feedback, ...]:
+        """Everything that was said, oldest first; of one key, if one is named."""
+        ...
+
+
 class StateStore(Protocol):
     """Small named documents: when a job last ran, which digest was sent, which replay was seen."""
 
@@ -249,6 +280,12 @@ class Store(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102
+
+    @property
+    def days(self) -> DayStore: ...  # noqa: D102
+
+    @property
+    def feedback(self) -> FeedbackStore: ...  # noqa: D102
 
     @property
     def state(self) -> StateStore: ...  # noqa: D102

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from monitor.domain import BUCKET_S, HOUR_S
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every revision this version can read or upgrade from, oldest first; the last one is what it writes."""
 
 metadata: Final = sa.MetaData()
@@ -212,6 +212,28 @@ action_events: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 """The action journal: one row a state an action reached. Triggers forbid UPDATE and DELETE; the last row of an action counts."""
+
+daily_spend: Final = sa.Table(
+    "daily_spend", metadata, _key("day", sa.Integer), _key("key_no", sa.Integer), _int("cost_nusd"), **_KEYED
+)
+"""What each key spent in a UTC day (numbered from the epoch), summed up once and kept longer than the hours it is of."""
+
+daily_known: Final = sa.Table("daily_known", metadata, _key("day", sa.Integer), **_STRICT)
+"""Days summed up: a key without a row in one of them spent nothing."""
+
+feedback: Final = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("feedback_no", sa.Integer, primary_key=True),
+    sa.Column("feedback_id", sa.Text, nullable=False, unique=True),
+    _text("key_hash"),
+    _int("said_at_us"),
+    _int("until_us"),
+    _text("document"),
+    sa.Index("feedback_by_key", "key_hash", "said_at_us"),
+    **_STRICT,
+)
+"""What people said of keys, never changed: who changes their mind says something else."""
 
 outbox: Final = sa.Table(
     "outbox",

@@ -9,6 +9,8 @@ from pathlib import Path
 from monitor.store.base import Store
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
+from monitor.store.days import SqliteDays
+from monitor.store.feedback import SqliteFeedback
 from monitor.store.keys import SqliteKeys
 from monitor.store.ledger import SqliteLedger
 from monitor.store.maintenance import SqliteMaintenance, restore_backup
@@ -29,6 +31,8 @@ class SqliteStore:
     keys: SqliteKeys
     ledger: SqliteLedger
     outbox: SqliteOutbox
+    days: SqliteDays
+    feedback: SqliteFeedback
     state: SqliteState
     maintenance: SqliteMaintenance
 
@@ -56,6 +60,8 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         keys=SqliteKeys(database, catalog),
         ledger=SqliteLedger(database),
         outbox=SqliteOutbox(database),
+        days=SqliteDays(database),
+        feedback=SqliteFeedback(database),
         state=SqliteState(database),
         maintenance=SqliteMaintenance(database),
     )

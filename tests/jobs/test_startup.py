@@ -103,7 +103,7 @@ async def test_the_shipped_detector_serves_until_one_was_made_here(tmp_path: Pat
     assert app.pipeline.trained is not None
     made = app.pipeline.trained
     artifacts.save(made, tmp_path / "artifacts", name=artifacts.name_of(NOW))
-    chosen = artifacts.choose(None, tmp_path / "artifacts", tmp_path / "nothing shipped", NAMES)
+    chosen, _ = artifacts.choose(None, artifacts.newest(tmp_path / "artifacts"), tmp_path / "nothing shipped", NAMES)
     assert chosen is not None and chosen.manifest.trained_until == made.manifest.trained_until
 
 
@@ -124,13 +124,13 @@ def test_a_configured_detector_that_does_not_load_stops_the_start(tmp_path: Path
     (tmp_path / "mine.skops").write_bytes(b"something else")
 
     with pytest.raises(ArtifactError, match=r"mine\.json"):
-        artifacts.choose(tmp_path / "mine.json", tmp_path, SHIPPED, NAMES)
+        artifacts.choose(tmp_path / "mine.json", None, SHIPPED, NAMES)
     with pytest.raises(ArtifactError, match=r"absent\.json"):
-        artifacts.choose(tmp_path / "absent.json", tmp_path, SHIPPED, NAMES)
+        artifacts.choose(tmp_path / "absent.json", None, SHIPPED, NAMES)
 
 
 def test_without_any_detector_the_start_goes_on_without(tmp_path: Path) -> None:
-    assert artifacts.choose(None, tmp_path, tmp_path, NAMES) is None
+    assert artifacts.choose(None, None, tmp_path, NAMES) == (None, None)
 
 
 def test_only_the_newest_detectors_are_kept(tmp_path: Path) -> None:

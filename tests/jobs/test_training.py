@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import build
+import msgspec
 import pytest
 from jobs_build import NOW, an_app
 from lived import HOUR, Life
 
+from monitor import teaching
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.domain import IncidentState, Plan
 from monitor.errors import ArtifactError
@@ -19,6 +22,7 @@ from monitor.jobs.app import App
 
 DAY = timedelta(days=1)
 MIDDAY = NOW.replace(minute=0)
+SHIPPED = Path(__file__).parents[2] / "models"
 
 
 def an_app_of(state_dir: Path, history: timedelta) -> App:
@@ -43,7 +47,7 @@ def test_too_little_history_is_refused_and_marks_nothing(tmp_path: Path, history
     app = an_app_of(tmp_path, history)
 
     with pytest.raises(ArtifactError, match="less than 3 days"):
-        training.train_now(app.settings, app.store, now=NOW, seed=1)
+        training.train_now(app.settings, app.store, now=NOW, seed=1, shipped=SHIPPED)
 
     assert training.is_due(app.store, app.settings, NOW)
     assert artifacts.newest(tmp_path / "artifacts") is None
@@ -51,9 +55,9 @@ def test_too_little_history_is_refused_and_marks_nothing(tmp_path: Path, history
 
 def test_a_failed_training_leaves_the_old_detector_at_work(tmp_path: Path) -> None:
     app = an_app(tmp_path)
-    app.pipeline.trained = before = artifacts.load(Path(__file__).parents[2] / "models" / "detector.json", NAMES)
+    app.pipeline.trained = before = artifacts.load(SHIPPED / "detector.json", NAMES)
 
-    startup.retrain(app, NOW)
+    startup.retrain(app, NOW, SHIPPED)
 
     assert app.pipeline.trained is before
 
@@ -78,12 +82,61 @@ def test_what_is_trained_is_used_and_hours_of_an_incident_are_not_in_it(tmp_path
     incident = build.an_incident(1, at=MIDDAY - DAY, onset_at=MIDDAY - DAY - 5 * HOUR)
     app.store.ledger.commit((), Plan(at=NOW, incidents=(incident,)), ())
 
-    startup.retrain(app, NOW)
+    startup.retrain(app, NOW, SHIPPED)
 
+    assert startup.take_up(app)
     assert app.pipeline.trained is not None
     manifest = app.pipeline.trained.manifest
     assert manifest.n_rows_left_out == 5
     assert manifest.n_keys == 4
     assert not training.is_due(app.store, app.settings, NOW)
-    again = artifacts.choose(None, tmp_path / "artifacts", tmp_path, NAMES)
+    again, name = artifacts.choose(None, startup.at_work(app), tmp_path, NAMES)
     assert again is not None and again.manifest == manifest
+    assert name == app.detector
+
+
+@pytest.mark.slow
+def test_a_detector_is_tried_on_days_it_has_not_seen_before_it_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given six days of history, and a training at the end of the fourth, the fifth and the sixth
+    monkeypatch.setattr(teaching, "N_THEFTS", 400)
+    app = an_app_of(tmp_path, 6 * DAY)
+    trained = [
+        training.train_now(app.settings, app.store, now=NOW - back * DAY, seed=1, shipped=SHIPPED) for back in (2, 1, 0)
+    ]
+
+    # then the first is at work at once, the second goes on trial, and the third training ends that trial
+    first, second, third = (made.path.stem for made in trained)
+    assert (trained[0].roles.live, trained[0].roles.anchor) == (first, first)
+    assert (trained[1].roles.live, trained[1].roles.shadow) == (first, second)
+    ended = trained[2].roles
+    assert ended.shadow == third
+    assert second in {ended.live, *ended.refused}
+    assert [one.what for one in ended.events][-2:] in (["promoted", "shadow"], ["refused", "shadow"])
+    drift = app.store.state.get("drift")
+    assert drift is not None and drift["anchor"] == first
+    assert len(drift["features"]) == len(NAMES)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_detector_that_finds_nothing_any_more_is_never_promoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a detector at work, and one on trial whose level was taught away
+    monkeypatch.setattr(teaching, "N_THEFTS", 400)
+    app = an_app_of(tmp_path, 6 * DAY)
+    first = training.train_now(app.settings, app.store, now=NOW - 2 * DAY, seed=1, shipped=SHIPPED)
+    second = training.train_now(app.settings, app.store, now=NOW - DAY, seed=1, shipped=SHIPPED)
+    good = artifacts.load(second.path, NAMES)
+    levels = msgspec.structs.replace(good.manifest.levels, alpha=1e-12)
+    poisoned = replace(good, manifest=msgspec.structs.replace(good.manifest, levels=levels))
+    artifacts.save(poisoned, second.path.parent, name=second.path.stem)
+
+    # when
+    ended = training.train_now(app.settings, app.store, now=NOW, seed=1, shipped=SHIPPED).roles
+
+    # then
+    assert ended.live == first.path.stem
+    assert second.path.stem in ended.refused
+    assert "simulated thefts" in next(one.why for one in ended.events if one.what == "refused")

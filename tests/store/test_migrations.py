@@ -24,6 +24,9 @@ from monitor.store import migrate
 from monitor.store.schema import REVISIONS, metadata
 from monitor.store.sqlite import open_store
 
+NEXT = "9998"
+"""A revision this version does not have."""
+
 
 def columns_in(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(path)) as connection:
@@ -80,8 +83,35 @@ def test_an_upgrade_copies_the_old_store_first_and_keeps_its_data(
     assert upgraded.ledger.findings(moment(0)) == (a_finding(),)
     upgraded.maintenance.close()
     assert "novelty" in columns_in(path)
-    before = columns_in(tmp_path / "monitor.db.before-0002")
+    before = columns_in(tmp_path / f"monitor.db.before-{NEXT}")
     assert "novelty" not in before and "usage_fine" in before
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_store_of_each_earlier_version_is_upgraded_with_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    path = tmp_path / "monitor.db"
+    with monkeypatch.context() as earlier:
+        folder = tmp_path / "migrations"
+        (folder / "versions").mkdir(parents=True)
+        scripts = [each for each in (migrate.MIGRATIONS / "versions").glob("r*.py") if each.name[1:5] <= revision]
+        for each in (migrate.MIGRATIONS / "env.py", *scripts):
+            (folder / each.relative_to(migrate.MIGRATIONS)).write_text(each.read_text())
+        earlier.setattr(migrate, "MIGRATIONS", folder)
+        earlier.setattr(migrate, "REVISIONS", tuple(each for each in REVISIONS if each <= revision))
+        store = open_store(str(path))
+        fill(store.keys.catalog)
+        store.usage.write(usage(a_row()), coverage())
+        store.ledger.commit([a_finding()], Plan(NOW), ())
+        store.maintenance.close()
+
+    upgraded = open_store(str(path))
+
+    assert rows_of(upgraded.usage.read(moment(0), moment(2 * T0), bucket_s=600)) == [a_row()]
+    assert upgraded.ledger.findings(moment(0)) == (a_finding(),)
+    assert upgraded.feedback.said() == ()
+    upgraded.maintenance.close()
 
 
 def test_a_failed_upgrade_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,14 +129,14 @@ def a_next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then: str
     """Makes this program a version later: one more revision that adds a table, then does `then`."""
     migrations = tmp_path / "migrations"
     (migrations / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/r0001_initial.py"):
-        (migrations / name).write_text((migrate.MIGRATIONS / name).read_text())
-    (migrations / "versions" / "r0002_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '0002', '0001'\n"
+    for path in (migrate.MIGRATIONS / "env.py", *sorted((migrate.MIGRATIONS / "versions").glob("r*.py"))):
+        (migrations / path.relative_to(migrate.MIGRATIONS)).write_text(path.read_text())
+    (migrations / "versions" / "r9998_next.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '{NEXT}', '{REVISIONS[-1]}'\n"
         f"def upgrade():\n    op.create_table('novelty', sa.Column('id', sa.Integer, primary_key=True))\n    {then}\n"
     )
     monkeypatch.setattr(migrate, "MIGRATIONS", migrations)
-    monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrate, "REVISIONS", (*REVISIONS, NEXT))
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -170,6 +200,6 @@ def test_a_reader_without_a_store_is_told_what_to_do(tmp_path: Path) -> None:
 
 def test_a_reader_never_upgrades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(str(tmp_path / "monitor.db")).maintenance.close()
-    monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(migrate, "REVISIONS", (*REVISIONS, NEXT))
     with pytest.raises(StoreError, match="older version"):
         open_store(str(tmp_path / "monitor.db"), read_only=True)

@@ -1,0 +1,84 @@
+"""Command by which people tell the detector what a key's usage was: feedback."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.common import clean, find_key, json_option, moment_or_span, print_json, print_table, with_settings
+from monitor.errors import MonitorError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+    from monitor.domain import Feedback, Incident
+
+
+@click.command()
+@click.argument("key")
+@click.argument("opinion", type=click.Choice(["expected", "planned", "abuse"]), required=False)
+@click.option(
+    "--until",
+    metavar="TIME",
+    callback=moment_or_span,
+    help="Until when it counts: 2026-12-01T18:00 (UTC unless it says otherwise), or 6h from now.",
+)
+@click.option("--note", default="", help="Why, for whoever reads it later.")
+@json_option
+@with_settings
+def feedback(
+    settings: Settings, key: str, opinion: str | None, *, until: datetime | timedelta | None, note: str, as_json: bool
+) -> None:
+    """Say what KEY's usage was, or list what was said of it.
+
+    expected: that was us; its open incident is closed as a false alarm, the usage is learned, and for two weeks more is asked
+    before an alert. planned: that will be us, until the time named; alerts only for what no clean key ever does. abuse: that
+    was not us; the usage is never learned, and for a month less is asked. Nothing is disabled or restored by it."""
+    from monitor.domain import Opinion
+    from monitor.jobs import feedback as job
+    from monitor.wiring import SystemClock, open_store
+
+    now = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+    store = open_store(settings, read_only=opinion is None)
+    try:
+        found = find_key(store.keys.keys(include_vanished=True), key)
+        if opinion is None:
+            _print_list(store.feedback.said(key_hash=found.key_hash), now, as_json=as_json)
+            return
+        end = now + until if isinstance(until, timedelta) else until
+        said, ended = job.say(
+            store, found.key_hash, Opinion(opinion), by=f"cli:{getpass.getuser()}", now=now, until=end, note=note
+        )
+    finally:
+        store.maintenance.close()
+    if as_json:
+        print_json({"feedback": said, "ended": list(ended)})
+    else:
+        _print_said(said, ended)
+
+
+def _print_said(said: Feedback, ended: tuple[Incident, ...]) -> None:
+    from monitor.detect.bars import sentence
+
+    click.echo(f"{said.key_hash[:12]}: {clean(sentence(said))}")
+    for incident in ended:
+        click.echo(f"{incident.incident_id} is over: a false alarm")
+    if said.opinion.value == "abuse":
+        click.echo(f"To take the key out of service: openrouter-monitor revoke {said.key_hash[:12]}")
+
+
+def _print_list(said: tuple[Feedback, ...], now: datetime, *, as_json: bool) -> None:
+    from monitor.detect.bars import sentence
+
+    if as_json:
+        print_json(list(said))
+        return
+    if not said:
+        raise MonitorError("nobody said anything of this key; name what: expected, planned or abuse")
+    rows = [
+        (f"{one.said_at:%Y-%m-%d %H:%M}", one.opinion.value, "yes" if one.is_in_force(now) else "no", sentence(one))
+        for one in reversed(said)
+    ]
+    print_table("", ("said (UTC)", "what", "counts now", "in words"), rows)
