@@ -105,7 +105,7 @@ class Books:
             is_enforcing=True,
             owners=self._owners,
             workspaces=self._workspaces,
-            proven=frozenset(action.action_id for action in self._actions),
+            needs_canary=False,
         )
 
     def enter(self, judgement: Judgement) -> None:

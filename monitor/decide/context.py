@@ -24,8 +24,9 @@ class Context:
     `reenabled_at`: when a person last switched a key on again outside this program, by hash; `n_reenabled`: how often in 30 days.
     `owners`: owner of a key as the routes name it, by hash; `workspaces`: name by id.
     `usual_day_nusd`: normal spend of a day by hash, as far as it is known; `fleet_day_nusd`: that of all keys together.
-    `proven`: ids of disables seen to take effect (read back, and the counter stood still afterwards). `grown_nusd`: by id of an
-    action that should have stopped a key, what its counter grew later than `response.escalate_after`."""
+    `proven`: ids of disables seen to take effect (read back, and the counter stood still afterwards); `needs_canary` False:
+    all are taken for it. `grown_nusd`: by id of an action that should have stopped a key, what its counter grew later than
+    `response.escalate_after`."""
 
     incidents: tuple[Incident, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -44,4 +45,5 @@ class Context:
     usual_day_nusd: Mapping[str, int] = field(default_factory=dict)
     fleet_day_nusd: int = 0
     proven: frozenset[str] = frozenset()
+    needs_canary: bool = True
     grown_nusd: Mapping[str, int] = field(default_factory=dict)

@@ -46,7 +46,7 @@ class Fuses:
             context=context,
             in_hour={action.key_hash for action in recent},
             in_day={action.key_hash for action in acts},
-            is_proven=any(action.action_id in context.proven for action in done),
+            is_proven=not context.needs_canary or any(action.action_id in context.proven for action in done),
             n_unproven=sum(action.action_id not in context.proven for action in done),
         )
 

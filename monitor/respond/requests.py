@@ -40,6 +40,8 @@ def restore_request(
             " keep that and set the rest in OpenRouter's settings, or overwrite it: restore KEY --force",
             permanent=True,
         )
+    # A clock set back must not put the restore before what it undoes: the journal is read in this order.
+    now = max(now, undo.latest.intended_at + timedelta(milliseconds=1))
     return Action(
         action_id=short_id("ACT", undo.latest.action_id, Verb.RESTORE, requested_by, now.isoformat()),
         verb=Verb.RESTORE,

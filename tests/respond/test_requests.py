@@ -91,3 +91,10 @@ def test_requests_at_different_times_are_different_actions():
         for n in range(3)
     }
     assert len(ids) == 3
+
+
+def test_a_clock_that_was_set_back_does_not_put_a_restore_before_what_it_undoes():
+    latest = hours_ago(-1)
+    action = restore(latest)
+    assert action.intended_at > latest.intended_at
+    assert action.expires_at - action.intended_at == TTL
