@@ -10,7 +10,7 @@ fuses.py       how many keys may be acted upon, and one before the others
 caps.py        how far a limit is lowered
 proposals.py   acts that people must approve, or may object to
 verdicts.py    who passes; the enumerated why of everything else
-escalation.py  a disable without effect
+ineffective.py a disable without effect
 notices.py     what people are told, once
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import crowd, escalation, incidents, notices, policy, verdicts
+from monitor.decide import crowd, incidents, ineffective, notices, policy, verdicts
 from monitor.decide.context import Context
 from monitor.decide.guardrails import AUTOMATIC
 from monitor.domain import Finding, Plan
@@ -41,7 +41,7 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     )
     wishes = [policy.wished(change, context, settings, now) for change in changes]
     judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
-    further, effects, failures = escalation.escalated(context, settings, now)
+    further, effects, failures = ineffective.escalated(context, settings, now)
     return Plan(
         at=now,
         incidents=(*(change.incident for change in changes if change.has_changed), *resolved),

@@ -1,7 +1,7 @@
 """Whether what was done to a key took effect: its counter after the act, cycle by cycle. One small document in the store.
 
 A disable counts as *proven* once two inventories after it show the key disabled and the same counter. What a counter grows later
-than `response.escalate_after` after the act is use that should not exist (decide/escalation.py)."""
+than `response.escalate_after` after the act is use that should not exist (decide/ineffective.py)."""
 
 from __future__ import annotations
 
