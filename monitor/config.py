@@ -189,6 +189,27 @@ class Incidents(Section):
     resolve_after: Duration = Field(
         timedelta(hours=6), description="an incident without findings for this long is resolved"
     )
+    reopen_within: Duration = Field(
+        timedelta(hours=24),
+        description="a cause that returns this soon reopens its incident; 0s always opens a new one",
+    )
+    escalate_to: str = Field("", description="channel called when nobody acknowledges; empty: nobody is called")
+    escalate_after: Duration = Field(
+        timedelta(minutes=15), description="how long a critical incident may stay unacknowledged before that"
+    )
+    escalate_warning_after: Duration = Field(
+        timedelta(hours=4), description="the same for a warning; a notice is never escalated"
+    )
+    repeat_interval: Duration = Field(
+        timedelta(hours=4), description="how often escalate_to is called again while nobody acknowledges"
+    )
+
+    @field_validator("escalate_after", "escalate_warning_after", "repeat_interval")
+    @classmethod
+    def _a_minute(cls, value: timedelta) -> timedelta:
+        if value < timedelta(minutes=1):
+            raise ValueError("must be at least 1m")
+        return value
 
 
 class Route(Section):

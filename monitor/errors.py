@@ -18,6 +18,9 @@ MonitorError
 ├── DeliveryError            a message was not delivered (`permanent`, `retry_after`, `is_outcome_unknown`)
 │   ├── ChannelRefused       this channel cannot be used (unknown, archived, not a member): use another
 │   └── SinkUnauthorized     the notifier's credentials or scopes are refused: keep every message, call a person
+├── RequestRefused           what a person asked for does not fit the incident as it stands now
+│   ├── UnknownIncident      there is none of that name
+│   └── StaleRequest         it was asked about an earlier step: look again
 └── ActionFailed             a key could not be changed as intended (`permanent`, `is_outcome_unknown`)
 """
 
@@ -121,6 +124,18 @@ class SinkUnauthorized(DeliveryError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
+
+
+class RequestRefused(MonitorError):
+    """A person asked for something that does not fit the incident or silence as it stands now."""
+
+
+class UnknownIncident(RequestRefused):
+    """There is no incident of that name."""
+
+
+class StaleRequest(RequestRefused):
+    """The request was made about an earlier step of the incident; whoever made it must look again."""
 
 
 class ActionFailed(MonitorError):

@@ -79,7 +79,7 @@ class Pipeline:
         self.ramps: tuple[Breach, ...] = ()  # keys that grow too fast, as the days say; set by who reads them
         self._inventory = Inventory(catalog)
         self._said: tuple[Feedback, ...] = ()
-        self._held: dict[str, tuple[tuple[datetime, datetime] | None, str | None]] = {}
+        self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
@@ -204,14 +204,14 @@ class Pipeline:
         abused = abused_incidents(self._said)
         for incident in incidents:
             key_no = self.catalog.known_key_no(incident.key_hash)
-            window = held(incident, is_abuse=incident.incident_id in abused)
-            told = (window, incident.resolution)
+            windows_held = held(incident, is_abuse=incident.incident_id in abused)
+            told = (windows_held, incident.resolution)
             if key_no is None or self._held.get(incident.incident_id) == told:
                 continue
             self._held[incident.incident_id] = told
-            if window is not None:
+            for window in windows_held:
                 self.state.exclude(key_no, *window)
-            elif incident.resolution == FALSE_ALARM_RESOLUTION:
+            if incident.resolution == FALSE_ALARM_RESOLUTION:
                 self.state.acknowledge(key_no, incident.onset_at, incident.last_seen_at)
 
     def _find(
@@ -283,14 +283,16 @@ def _nusd(dollars: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array([np.nan if usd is None else usd * NUSD for usd in dollars], dtype=np.float64)
 
 
-def held(incident: Incident, *, is_abuse: bool = False) -> tuple[datetime, datetime] | None:
-    """The window in which an incident keeps its key's hours from teaching; None for one a person called false.
+def held(incident: Incident, *, is_abuse: bool = False) -> tuple[tuple[datetime, datetime], ...]:
+    """The windows in which an incident keeps its key's hours from teaching, one a spell; none for one a person called false.
 
     `is_abuse`: a person said so; then nothing of it ever teaches, however long it went on."""
     if incident.resolution == FALSE_ALARM_RESOLUTION or incident.p_value is None:
-        return None
-    until = incident.last_seen_at if is_abuse else min(incident.last_seen_at, incident.onset_at + HOLD_FOR)
-    return (incident.onset_at, until) if until > incident.onset_at else None
+        return ()
+    spells = [(spell.onset_at, spell.last_seen_at) for spell in incident.spells]
+    spells.append((incident.spell_onset_at, incident.last_seen_at))
+    windows_held = ((since, until if is_abuse else min(until, since + HOLD_FOR)) for since, until in spells)
+    return tuple((since, until) for since, until in windows_held if until > since)
 
 
 def abused_incidents(said: Iterable[Feedback]) -> frozenset[str]:

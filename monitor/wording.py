@@ -64,6 +64,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.DENIED: "a person denied it",
     Reason.KEY_GONE: "the key does not exist any more",
     Reason.FALSE_ALARM: "a person called this a false alarm",
+    Reason.SILENCED: "a person silenced this for a time",
     Reason.REQUESTED: "a person asked for it",
 }
 

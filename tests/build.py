@@ -237,6 +237,8 @@ def an_incident(key_hash: str | int = 1, *, at: datetime = NOW, **changes: Any) 
         "detectors": ("forest",),
         "causes": (a_cause(),),
         "quality": a_quality(at - timedelta(minutes=4)),
+        "told_step": changes.get("step", 1),
+        "told_at": at - timedelta(minutes=60),
     }
     return Incident(**(fields | changes))
 

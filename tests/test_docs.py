@@ -253,6 +253,33 @@ def test_the_decision_records_are_numbered_without_gaps():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+FAILURES = [*(f"O{n}" for n in range(1, 22)), *(f"S{n}" for n in range(1, 9)), *(f"L{n}" for n in range(1, 12))]
+FAILURES += [*(f"D{n}" for n in range(1, 9)), *(f"X{n}" for n in range(1, 8))]
+
+
+def rows_of_failures() -> dict[str, list[str]]:
+    lines = [line for line in text_of("docs/failure-table.md").splitlines() if re.match(r"\| [A-Z]\d+ \|", line)]
+    return {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)}
+
+
+def names_of_tests() -> set[str]:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return set(re.findall(r"^ *(?:async )?def (test_\w+)", sources, flags=re.MULTILINE))
+
+
+def test_the_failure_table_has_every_row_once_and_no_other():
+    assert list(rows_of_failures()) == FAILURES
+
+
+@pytest.mark.parametrize("row", FAILURES)
+def test_a_failure_is_shown_by_tests_that_exist_or_says_why_by_none(row):
+    *told, shown = rows_of_failures()[row]
+    assert len(told) == 2 and all(told)
+    named = set(re.findall(r"`(\w+)`", shown))
+    assert named or re.fullmatch(r"none: .{10,}", shown)
+    assert named <= names_of_tests()
+
+
 # -- what no file may hold ----------------------------------------------------------------------------------------------
 
 FORBIDDEN = {
@@ -296,6 +323,7 @@ def test_every_message_kind_people_get_is_told_of_in_the_runbook_or_the_readme()
         MessageKind.ACTION: "disabled",
         MessageKind.ACTION_FAILED: "could not disable",
         MessageKind.RESOLVED: "resolved",
+        MessageKind.ESCALATION: "nobody has acknowledged",
         MessageKind.SOURCE: "the source does not answer",
         MessageKind.DIGEST: "digest",
         MessageKind.TEST: "check",

@@ -17,7 +17,7 @@ from monitor import frames
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect.maker import YOUNG_NOTE
 from monitor.detect.train import stack, train
-from monitor.domain import HOUR_S, NUSD, ApiKey, Dimension, Incident, IncidentState, Quality, Rung
+from monitor.domain import HOUR_S, NUSD, ApiKey, Dimension, Incident, IncidentState, Quality, Rung, Spell
 from monitor.features import NAMES
 from monitor.features.replay import everything_known
 from monitor.frames import Catalog
@@ -236,25 +236,32 @@ def _incident(at: datetime, *, hours: float, **changes: Any) -> Incident:
     fields: dict[str, Any] = dict.fromkeys(Incident.__dataclass_fields__)
     fields |= {
         "incident_id": "INC-1", "key_hash": "h", "state": IncidentState.OPEN, "onset_at": at, "opened_at": at,
-        "last_seen_at": at + timedelta(hours=hours), "p_value": 1e-5,
+        "last_seen_at": at + timedelta(hours=hours), "p_value": 1e-5, "spells": (),
     }  # fmt: skip
     return Incident(**(fields | changes))
 
 
 def test_the_hours_of_an_incident_do_not_teach() -> None:
-    assert held(_incident(START, hours=5)) == (START, START + timedelta(hours=5))
+    assert held(_incident(START, hours=5)) == ((START, START + timedelta(hours=5)),)
 
 
 def test_an_incident_that_never_ends_teaches_after_its_first_day() -> None:
-    assert held(_incident(START, hours=500)) == (START, START + HOLD_FOR)
+    assert held(_incident(START, hours=500)) == ((START, START + HOLD_FOR),)
+
+
+def test_each_spell_of_a_reopened_incident_is_held_and_the_pause_between_is_not() -> None:
+    again = START + timedelta(hours=30)
+    first = Spell(START, START + timedelta(hours=2), START + timedelta(hours=8))
+    reopened = _incident(START, hours=31, spells=(first,), spell_since=again)
+    assert held(reopened) == ((START, START + timedelta(hours=2)), (again, again + timedelta(hours=1)))
 
 
 def test_what_a_person_called_a_false_alarm_teaches() -> None:
-    assert held(_incident(START, hours=5, resolution=FALSE_ALARM_RESOLUTION)) is None
+    assert held(_incident(START, hours=5, resolution=FALSE_ALARM_RESOLUTION)) == ()
 
 
 def test_a_limit_nearly_used_does_not_stop_learning() -> None:
-    assert held(_incident(START, hours=5, p_value=None)) is None
+    assert held(_incident(START, hours=5, p_value=None)) == ()
 
 
 def test_held_hours_are_excluded_from_the_state_until_a_person_clears_them(world: Lived) -> None:

@@ -17,6 +17,7 @@ from monitor.domain import (
     ApiKey,
     Feedback,
     Incident,
+    IncidentKind,
     IncidentState,
     KeySettings,
     Opinion,
@@ -129,8 +130,9 @@ class Books:
         self._actions = [action for action in self._actions if plan.at - action.intended_at <= self._keep]
 
     def everything(self) -> tuple[Incident, ...]:
-        """All incidents, oldest first."""
-        return tuple(sorted([*self._done.values(), *self._incidents.values()], key=lambda one: one.opened_at))
+        """All incidents of keys, oldest first."""
+        ours = [one for one in (*self._done.values(), *self._incidents.values()) if one.kind is IncidentKind.KEY]
+        return tuple(sorted(ours, key=lambda one: one.opened_at))
 
     def _stop(self, action: Action, at: datetime) -> None:
         incident = self._incidents[action.incident_id or ""]

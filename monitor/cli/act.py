@@ -5,14 +5,12 @@ What people say to proposals is in `approving.py`."""
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import re
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import clean, find_key, json_option, print_json, with_settings
+from monitor.cli.common import clean, find_key, json_option, person, print_json, with_settings
 from monitor.errors import ActionFailed, MonitorError
 
 if TYPE_CHECKING:
@@ -118,11 +116,6 @@ async def _delete(settings: Settings, key: ApiKey) -> Action:
     quiet = TerminalNotifier(clock)  # the service delivers
     async with open_app(settings, clock=clock, notifier=quiet) as app, open_deletion(settings, clock) as deletion:
         return await manual.delete(app, key, deletion, requested_by=person())
-
-
-def person() -> str:
-    """Who types: the user of this machine, as `Action.requested_by` and `response.approvers` name people."""
-    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
 def _report(action: Action, *, as_json: bool) -> None:

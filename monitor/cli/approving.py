@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.act import person
-from monitor.cli.common import ago, clean, json_option, print_json, print_table, reading, with_settings
+from monitor.cli.common import ago, clean, json_option, person, print_json, print_table, reading, with_settings
 
 if TYPE_CHECKING:
     from monitor.config import Settings

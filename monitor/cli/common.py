@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import getpass
 import json
 import math
 import os
@@ -22,11 +23,28 @@ from monitor.errors import MonitorError
 if TYPE_CHECKING:
     from monitor.config import Settings
     from monitor.domain import ApiKey
+    from monitor.jobs.app import Desk
     from monitor.store.base import Store
 
 DEFAULT_CONFIG = Path("config.toml")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def _take_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        ctx.obj = path
+
+
+group_config = click.option(
+    "--config",
+    "-c",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_take_config,
+    expose_value=False,
+    help="Settings (TOML).",
+)
+"""--config for a group of commands: handed down to the one that is called."""
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +74,42 @@ def reading(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.maintenance.close()
+
+
+@contextmanager
+def at_the_desk(settings: Settings) -> Iterator[Desk]:
+    """The store to decide in, beside the running service; no credential is needed."""
+    from monitor.jobs.app import Desk
+    from monitor.wiring import SystemClock, open_store
+
+    store = open_store(settings)
+    try:
+        yield Desk(settings, store, SystemClock())
+    finally:
+        store.maintenance.close()
+
+
+def person() -> str:
+    """Who types, as the journal, the audit trail and `response.approvers` know them; behind `sudo` the calling user."""
+    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+
+
+class Span(click.ParamType):  # type: ignore[type-arg]  # not generic in every click we allow
+    """A duration: 90s, 30m, 2h, 7d."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """As a timedelta above zero; fails saying what is allowed."""
+        import durationpy
+
+        try:
+            span: timedelta = durationpy.from_str(str(value).strip())
+        except (durationpy.DurationError, ValueError):
+            span = timedelta(0)
+        if span <= timedelta(0):
+            self.fail(f"{value!r} is no span; write for example 30m, 2h or 7d", param, ctx)
+        return span
 
 
 def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:

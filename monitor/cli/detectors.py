@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import clean, json_option, print_json, print_table, reading, with_settings
+from monitor.cli.common import clean, json_option, person, print_json, print_table, reading, with_settings
 from monitor.errors import ArtifactError, MonitorError
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def promote(settings: Settings, name: str, *, why: str) -> None:
     try:
         known = roles.read(store) or roles.Roles()
         at = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
-        roles.write(store, roles.promoted(known, name, at=at, by=_person(), why=why or "by hand"))
+        roles.write(store, roles.promoted(known, name, at=at, by=person(), why=why or "by hand"))
     finally:
         store.maintenance.close()
     click.echo(f"{name} is at work from the next cycle on; `openrouter-monitor detector rollback` goes back")
@@ -120,7 +119,7 @@ def rollback(settings: Settings, *, why: str) -> None:
     store = open_store(settings)
     try:
         at = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
-        back = roles.rolled_back(roles.read(store) or roles.Roles(), at=at, by=_person(), why=why)
+        back = roles.rolled_back(roles.read(store) or roles.Roles(), at=at, by=person(), why=why)
         roles.write(store, back)
     finally:
         store.maintenance.close()
@@ -161,7 +160,3 @@ def _role(name: str, known: Roles) -> str:
     found = [role for role, who in roles if who == name]
     found += ["kept"] * (name in known.before) + ["refused"] * (name in known.refused)
     return ", ".join(found)
-
-
-def _person() -> str:
-    return f"cli:{getpass.getuser()}"

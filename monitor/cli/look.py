@@ -1,4 +1,4 @@
-"""Commands that only look: status, keys, incidents, explain. They work while the service runs."""
+"""Commands that only look: status, keys, explain. They work while the service runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitor.config import Settings
-    from monitor.domain import ApiKey, Cause, Finding, Incident
+    from monitor.domain import ApiKey, Cause, Finding
     from monitor.store.base import Store
 
 
@@ -144,72 +144,7 @@ def _spend_by_key(store: Store, since: datetime, until: datetime) -> dict[str, i
     return {catalog.key_hash(no): cost for no, cost in zip(totals.index.tolist(), totals.tolist(), strict=True)}
 
 
-@click.command()
-@click.argument("incident_id", required=False)
-@click.option("--all", "include_resolved", is_flag=True, help="Include resolved incidents of the last 30 days.")
-@json_option
-@with_settings
-def incidents(settings: Settings, incident_id: str | None, *, include_resolved: bool, as_json: bool) -> None:
-    """Incidents, newest first; with an INCIDENT_ID, everything about one."""
-    from monitor.domain import IncidentState
-    from monitor.wiring import SystemClock
-
-    now = SystemClock().now()
-    with reading(settings) as store:
-        states = None if include_resolved or incident_id else {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}
-        found = store.ledger.incidents(states=states, since=now - timedelta(days=30) if include_resolved else None)
-        names = {key.key_hash: key.key_name for key in store.keys.keys(include_vanished=True)}
-        actions = store.ledger.actions() if incident_id else ()
-    if incident_id:
-        found = tuple(one for one in found if one.incident_id == incident_id)
-        if not found:
-            raise click.ClickException(
-                f"there is no incident {incident_id!r}; `openrouter-monitor incidents --all` lists them"
-            )
-    if as_json:
-        print_json(list(found))
-        return
-    if incident_id:
-        _print_incident(found[0], names)
-        for action in actions:
-            if action.incident_id == incident_id:
-                click.echo(
-                    f"  {action.intended_at:%Y-%m-%d %H:%M:%S} {action.verb.value}: {action.state.value}; {clean(action.detail)}"
-                )
-        return
-    rows = [
-        (
-            one.incident_id,
-            one.state.value,
-            one.severity.name.lower(),
-            names.get(one.key_hash, "?"),
-            one.key_hash[:12],
-            f"{one.onset_at:%m-%d %H:%M}",
-            usd(one.spent_nusd),
-            usd(one.per_hour_nusd),
-            usd(one.at_risk_nusd),
-        )
-        for one in found
-    ]
-    columns = ("incident", "state", "severity", "key", "hash", "since (UTC)", "spent", "per hour", "at risk")
-    print_table(f"{len(found)} incidents", columns, rows, right=("spent", "per hour", "at risk"))
-
-
-def _print_incident(incident: Incident, names: Mapping[str, str]) -> None:
-    click.echo(f"{incident.incident_id}  {incident.state.value}, {incident.severity.name.lower()}")
-    click.echo(f"  key       {clean(names.get(incident.key_hash, '?'))} ({incident.key_hash})")
-    click.echo(
-        f"  since     {incident.onset_at:%Y-%m-%d %H:%M} UTC, last seen {incident.last_seen_at:%Y-%m-%d %H:%M} UTC"
-    )
-    click.echo(
-        f"  money     {usd(incident.spent_nusd)} above habit so far; {usd(incident.per_hour_nusd)}/h now, "
-        f"usual {usd(incident.expected_per_hour_nusd)}/h; at risk {usd(incident.at_risk_nusd)}"
-    )
-    for line in _because(incident.causes):
-        click.echo(f"  because   {line}")
-
-
-def _because(causes: Sequence[Cause]) -> list[str]:
+def because(causes: Sequence[Cause]) -> list[str]:
     """The causes, each with the share of the detector's score that it explains; the first is the sum of the others."""
     lines = []
     for no, cause in enumerate(causes):
@@ -301,7 +236,7 @@ def _print_episode(episode: Sequence[Finding]) -> None:
     first, last = episode[0], episode[-1]
     what = "finding" if len(episode) == 1 else f"to {last.at:%m-%d %H:%M}: {len(episode)} findings"
     click.echo(f"{first.at:%m-%d %H:%M} {what} by {first.detector}: {worst.severity.name.lower()}{p}")
-    for no, line in enumerate(_because(worst.causes)):
+    for no, line in enumerate(because(worst.causes)):
         click.echo(f"{' ' * 12}{'- ' if no else ''}{line}")
 
 

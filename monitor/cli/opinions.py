@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import clean, find_key, json_option, moment_or_span, print_json, print_table, with_settings
+from monitor.cli.common import (
+    at_the_desk,
+    clean,
+    find_key,
+    json_option,
+    moment_or_span,
+    person,
+    print_json,
+    print_table,
+    reading,
+    with_settings,
+)
 from monitor.errors import MonitorError
 
 if TYPE_CHECKING:
@@ -37,22 +47,25 @@ def feedback(
     before an alert. planned: that will be us, until the time named; alerts only for what no clean key ever does. abuse: that
     was not us; the usage is never learned, and for a month less is asked. Nothing is disabled or restored by it."""
     from monitor.domain import Opinion
+    from monitor.jobs import desk
     from monitor.jobs import feedback as job
-    from monitor.wiring import SystemClock, open_store
 
-    now = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
-    store = open_store(settings, read_only=opinion is None)
-    try:
+    if opinion is None:
+        _list(settings, key, as_json=as_json)
+        return
+    with at_the_desk(settings) as office:
+        now, store = office.now(), office.store
         found = find_key(store.keys.keys(include_vanished=True), key)
-        if opinion is None:
-            _print_list(store.feedback.said(key_hash=found.key_hash), now, as_json=as_json)
-            return
-        end = now + until if isinstance(until, timedelta) else until
         said, ended = job.say(
-            store, found.key_hash, Opinion(opinion), by=f"cli:{getpass.getuser()}", now=now, until=end, note=note
+            store,
+            found.key_hash,
+            Opinion(opinion),
+            by=person(),
+            now=now,
+            until=now + until if isinstance(until, timedelta) else until,
+            note=note,
+            farewell=lambda over, at: desk.farewell(office, over, at),
         )
-    finally:
-        store.maintenance.close()
     if as_json:
         print_json({"feedback": said, "ended": list(ended)})
     else:
@@ -69,14 +82,19 @@ def _print_said(said: Feedback, ended: tuple[Incident, ...]) -> None:
         click.echo(f"To take the key out of service: openrouter-monitor revoke {said.key_hash[:12]}")
 
 
-def _print_list(said: tuple[Feedback, ...], now: datetime, *, as_json: bool) -> None:
+def _list(settings: Settings, key: str, *, as_json: bool) -> None:
     from monitor.detect.bars import sentence
+    from monitor.wiring import SystemClock
 
+    with reading(settings) as store:
+        found = find_key(store.keys.keys(include_vanished=True), key)
+        said = store.feedback.said(key_hash=found.key_hash)
     if as_json:
         print_json(list(said))
         return
     if not said:
         raise MonitorError("nobody said anything of this key; name what: expected, planned or abuse")
+    now = SystemClock().now()
     rows = [
         (f"{one.said_at:%Y-%m-%d %H:%M}", one.opinion.value, "yes" if one.is_in_force(now) else "no", sentence(one))
         for one in reversed(said)

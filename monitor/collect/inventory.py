@@ -66,6 +66,7 @@ async def take_inventory(api: KeysReader, known: Collection[str], now: datetime)
         warnings += listing.warnings + ([f"keys not listed: {listing.error}"] if listing.error else [])
     missing = sorted(set(known) - listed)
     vanished: tuple[str, ...] = ()
+    n_unsettled = 0
     if missing and not is_complete:
         warnings.append(f"{len(missing)} known keys are not in the incomplete listing; none is taken as gone")
     elif missing:
@@ -73,6 +74,7 @@ async def take_inventory(api: KeysReader, known: Collection[str], now: datetime)
         keys |= confirmed.found
         is_complete = is_settled
         vanished = tuple(confirmed.gone)
+        n_unsettled = 0 if is_settled else len(missing)
         warnings += [] if is_settled else [_unsettled(missing, len(set(known)), confirmed)]
     return Inventory(
         taken_at=now,
@@ -81,6 +83,7 @@ async def take_inventory(api: KeysReader, known: Collection[str], now: datetime)
         vanished=vanished,
         is_complete=is_complete,
         warnings=tuple(warnings),
+        n_unsettled=n_unsettled,
     )
 
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.domain import Action, ApiKey, DataQuality, Incident, Verdict
+from monitor.domain import Action, ApiKey, Belonging, DataQuality, Incident, Silence, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Facts of one moment. What is missing here makes decisions more careful, never bolder.
 
-    `incidents`: all open and acknowledged ones, and those resolved within `response.cooldown` (older ones do no harm).
+    `incidents`: all that are not over, and those that ended within `response.cooldown` or may be reopened (older ones do no
+    harm). `silences`: those in force; `belonging`: whose keys are whose, by which some of them match.
     `actions`: the journal of at least 24 hours and `response.cooldown`, and every action still INTENDED, in any order.
     `verdicts`: recent ones, oldest first; at least the latest of each open incident, so that none is written twice.
     `keys`: the inventory by hash, disabled keys included; a key that is absent is never acted upon.
@@ -47,3 +48,5 @@ class Context:
     proven: frozenset[str] = frozenset()
     needs_canary: bool = True
     grown_nusd: Mapping[str, int] = field(default_factory=dict)
+    silences: tuple[Silence, ...] = ()
+    belonging: Belonging = field(default_factory=lambda: Belonging({}, {}))

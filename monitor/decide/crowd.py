@@ -55,19 +55,24 @@ def gathered(
     """The crowd among `incidents` (the stored ones), as changed by `changes`.
 
     Counted are keys, each once, whose incident was opened within `TOGETHER` of the others, and in the pass at hand also
-    those whose incident grew a step. An incident held back as correlated before stays so."""
+    those whose incident grew a step. An incident held back as correlated stays so until it is over; reopened, it is judged anew."""
     after = {incident.incident_id: incident for incident in incidents}
     after.update((change.incident.incident_id, change.incident) for change in changes)
-    telling = sorted((i for i in after.values() if is_telling(i)), key=lambda i: (i.opened_at, i.incident_id))
+    telling = sorted((i for i in after.values() if is_telling(i)), key=lambda i: (i.noticed_at, i.incident_id))
     members = _opened_together(telling, n_together)
-    fresh = [incident for incident in telling if now - TOGETHER < incident.opened_at <= now]
+    fresh = [incident for incident in telling if now - TOGETHER < incident.noticed_at <= now]
     stepped = [change.incident for change in changes if change.has_grown and is_telling(change.incident)]
     n_keys = len({incident.key_hash for incident in (*fresh, *stepped)})
     if n_keys >= n_together:
         members |= {incident.incident_id for incident in (*fresh, *stepped)}
-    members |= {verdict.incident_id for verdict in verdicts if verdict.reason is Reason.CORRELATED}
+    members |= {verdict.incident_id for verdict in verdicts if _is_still_so(verdict, after.get(verdict.incident_id))}
     events = _events([incident for incident in telling if incident.incident_id in members])
     return Crowd(members=frozenset(members), is_on=n_keys >= n_together, n_keys=n_keys, events=events)
+
+
+def _is_still_so(verdict: Verdict, incident: Incident | None) -> bool:
+    is_of_spell = incident is None or incident.reopened_at is None or verdict.at >= incident.reopened_at
+    return verdict.reason is Reason.CORRELATED and is_of_spell
 
 
 def shared_cause(event: Sequence[Incident]) -> str:
@@ -102,7 +107,7 @@ def _events(ordered: Sequence[Incident]) -> tuple[tuple[Incident, ...], ...]:
     """Incidents in order of opening, parted where nothing was opened for as long as makes a crowd."""
     events: list[list[Incident]] = []
     for incident in ordered:
-        if events and incident.opened_at - events[-1][-1].opened_at < TOGETHER:
+        if events and incident.noticed_at - events[-1][-1].noticed_at < TOGETHER:
             events[-1].append(incident)
         else:
             events.append([incident])
@@ -122,7 +127,7 @@ def _opened_together(ordered: Sequence[Incident], n_together: int) -> set[str]:
     first = n_marked = 0
     for last, incident in enumerate(ordered):
         n_of_key[incident.key_hash] += 1
-        while incident.opened_at - ordered[first].opened_at >= TOGETHER:
+        while incident.noticed_at - ordered[first].noticed_at >= TOGETHER:
             left = ordered[first].key_hash
             n_of_key[left] -= 1
             if n_of_key[left] == 0:

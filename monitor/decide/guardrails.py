@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.config import Response, Settings
-from monitor.decide import caps
+from monitor.decide import caps, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.policy import Wish
@@ -200,8 +200,18 @@ def judged_false(case: Case) -> Refusal | None:
     return Reason.FALSE_ALARM, f"{last.incident_id} was judged a false alarm"
 
 
+def silenced(case: Case) -> Refusal | None:
+    """A person said that this is known for a time (a load test, a migration): they hear nothing, so nothing is done either."""
+    why = muting.silenced_by(case.wish.incident, case.context, case.now)
+    return None if why is None else (Reason.SILENCED, why)
+
+
 def ill_known(case: Case) -> Refusal | None:
     """The data is stale, partial or ambiguous, as the key stands now or as the finding saw it."""
+    trouble = muting.source_trouble(case.context.incidents)
+    if trouble is not None:
+        said = trouble.causes[0].sentence if trouble.causes else "the source is in trouble"
+        return Reason.STALE_DATA, f"{trouble.incident_id}: {said}"
     if not case.context.source_is_healthy:
         return Reason.STALE_DATA, "the source does not answer"
     if case.now - case.wish.finding.at > case.settings.collect.max_data_age:
@@ -248,6 +258,7 @@ CHECKS: Final = (
     reenabled,
     denied,
     judged_false,
+    silenced,
     ill_known,
     correlated,
 )

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import money
+from monitor.decide import life, money
 from monitor.decide.context import Context
-from monitor.domain import Finding, Incident, IncidentState, Quality, short_id
+from monitor.decide.life import FALSE_ALARM_RESOLUTION
+from monitor.domain import Finding, Incident, IncidentKind, IncidentState, Quality, short_id
+
+__all__ = ["FALSE_ALARM_RESOLUTION", "Change", "fingerprint", "grouped", "leading", "taken_in"]
 
 KEY_GONE_RESOLUTION = "the key no longer exists at the issuer"
-FALSE_ALARM_RESOLUTION = "false_alarm"
-"""`resolution` of an incident that a person judged to be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +99,26 @@ def _in_order(group: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def taken_in(
     findings: Sequence[Finding], context: Context, settings: Settings, now: datetime
 ) -> tuple[tuple[Change, ...], tuple[Incident, ...]]:
-    """Findings joined to open incidents or opening new ones, and the incidents that are over.
+    """Findings joined to open incidents, reopening one that was over a short while, or opening new ones; and the incidents that
+    are over. Findings no worse than what a person resolved a moment ago belong to that still and change nothing.
 
     Returns: (changes, one a fingerprint with findings; incidents resolved now), each in a fixed order."""
-    live = _open_by_fingerprint(context.incidents)
+    ours = [incident for incident in context.incidents if incident.kind is IncidentKind.KEY]
+    live, ended = _open_by_fingerprint(ours), life.last_ended(ours)
     changes = tuple(
-        _change(live.get(name), group, name=name, context=context, settings=settings, now=now)
+        _change(live.get(name), group, name=name, ended=ended.get(name), context=context, settings=settings, now=now)
         for name, group in grouped(findings).items()
+        if name in live or not life.is_settling(ended.get(name), group, now)
     )
     touched = {change.incident.incident_id for change in changes}
-    untouched = sorted(
-        (i for i in context.incidents if i.state is not IncidentState.RESOLVED and i.incident_id not in touched),
-        key=lambda incident: incident.incident_id,
-    )
+    untouched = sorted((i for i in ours if i.is_alive and i.incident_id not in touched), key=lambda i: i.incident_id)
     resolved = (_resolved(incident, context, settings, now) for incident in untouched)
     return changes, tuple(incident for incident in resolved if incident is not None)
 
 
 def _open_by_fingerprint(incidents: Iterable[Incident]) -> dict[str, Incident]:
     """The newest open incident of each fingerprint."""
-    still_open = (incident for incident in incidents if incident.state is not IncidentState.RESOLVED)
+    still_open = (incident for incident in incidents if incident.is_alive)
     ordered = sorted(still_open, key=lambda incident: (incident.opened_at, incident.incident_id))
     return {incident.fingerprint: incident for incident in ordered}
 
@@ -127,6 +128,7 @@ def _change(
     group: tuple[Finding, ...],
     *,
     name: str,
+    ended: Incident | None,
     context: Context,
     settings: Settings,
     now: datetime,
@@ -159,7 +161,11 @@ def _change(
         causes=lead.causes,
         quality=newest.quality,
     )
-    return Change(incident=_grown(before, fresh) if before else fresh, before=before, findings=group)
+    if before is not None:
+        return Change(incident=_grown(before, fresh), before=before, findings=group)
+    if ended is not None and life.may_reopen(ended, context, settings, now):
+        return Change(incident=life.reopened(ended, fresh, now), before=ended, findings=group)
+    return Change(incident=fresh, before=None, findings=group)
 
 
 def _at_risk(finding: Finding, context: Context, settings: Settings, now: datetime) -> int:
@@ -207,18 +213,15 @@ def _resolved(incident: Incident, context: Context, settings: Settings, now: dat
     """The incident as resolved, None while it stays open: silence counts only where the key's data says it is silence."""
     if incident.key_hash in context.vanished:
         return _closed(incident, KEY_GONE_RESOLUTION, now)
-    if now - incident.last_seen_at < settings.incidents.resolve_after:
+    quiet_for = life.quiet_needed(incident, settings)
+    if now - incident.last_seen_at < quiet_for:
         return None
     quality = context.quality.get(incident.key_hash)
     if quality is None or quality.state is Quality.UNKNOWN or quality.complete_until is None:
         return None
-    if (
-        quality.complete_until - incident.last_seen_at
-        < settings.incidents.resolve_after - settings.collect.max_data_age
-    ):
+    if quality.complete_until - incident.last_seen_at < quiet_for - settings.collect.max_data_age:
         return None
-    hours = settings.incidents.resolve_after.total_seconds() / 3600
-    return _closed(incident, f"nothing unusual for {hours:g} h", now)
+    return _closed(incident, f"nothing unusual for {quiet_for.total_seconds() / 3600:g} h", now)
 
 
 def _closed(incident: Incident, resolution: str, now: datetime) -> Incident:

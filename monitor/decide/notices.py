@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from monitor.decide import fuses, listing
+from monitor.decide import fuses, listing, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd, event_id, is_telling, shared_cause
 from monitor.decide.incidents import Change
 from monitor.decide.proposals import UNAPPROVED
-from monitor.domain import Action, ActionState, Incident, IncidentState, MessageKind, Notice, Reason, Verdict
+from monitor.domain import (
+    Action,
+    ActionState,
+    Incident,
+    IncidentKind,
+    MessageKind,
+    Notice,
+    Reason,
+    Verdict,
+)
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
@@ -33,37 +43,41 @@ def told(
     now: datetime,
     *,
     crowd: Crowd,
-) -> tuple[Notice, ...]:
-    """Notices of this pass: one for each incident and step, except that a crowd of keys, keys waiting behind a blown fuse,
-    and a crowd that is over are one notice each; and what the policy of a key does not want told is told when it does.
-    Outcomes of actions are told after they are known, elsewhere."""
-    by_incident = {verdict.incident_id: verdict for verdict in verdicts}
-    untold = _untold(context.verdicts)
-    grown = [
-        change.incident
-        for change in changes
-        if (change.has_grown or change.incident.incident_id in untold) and not _is_below(change.incident, by_incident)
-    ]
+    current: Mapping[str, Incident],
+) -> tuple[tuple[Notice, ...], dict[str, Incident]]:
+    """Notices of this pass, and all incidents (`current`, by id) with what is told now marked as told.
+
+    One notice for each incident and step, except that a crowd of keys, keys waiting behind a blown fuse, keys explained by a
+    source incident, and a crowd that is over are one notice each. What the policy of a key does not
+    want told stays untold. What is silenced stays untold, and is told when the silence
+    ends and it is not over. Outcomes of actions are told after they are known, elsewhere."""
+    by_incident = {verdict.incident_id: verdict for verdict in (*context.verdicts, *verdicts)}
+    untold = [each for each in current.values() if _is_untold(each) and muting.silenced_by(each, context, now) is None]
+    explained = {each.incident_id: source for each in untold if (source := muting.explained_by(each, current.values()))}
+    untold = [each for each in untold if not _is_below(each, by_incident)]
+    grown = [_as_told(each, now) for each in untold if each.incident_id not in explained]
+    after = dict(current) | {each.incident_id: each for each in grown}
     together = [each for each in grown if _is_of_crowd(each, crowd)]
     apart = [each for each in grown if not _is_of_crowd(each, crowd)]
     gathered = [each for each in apart if _reason(each, by_incident) in _TOGETHER]
     if len(gathered) <= GATHERED:
         gathered = []
-    waiting = _waiting(changes, by_incident, context, already_told={i.incident_id for i in grown})
+    told_now = {each.incident_id for each in grown}
+    waiting = _waiting(changes, by_incident, context, already_told=told_now)
     notices = [_crowd_notice(together, context, crowd, now)] if together else []
     notices += [
         Notice(kind=MessageKind.ALERT, at=now, incident=each, verdict=by_incident.get(each.incident_id))
-        for each in _by_dollars(each for each in apart if each not in gathered)
+        for each in by_dollars(each for each in apart if each not in gathered)
     ]
     notices += _waiting_notices([*gathered, *waiting], by_incident, context, now)
-    notices += _proposal_notices(actions, context, changes, by_incident, now, alerted={i.incident_id for i in grown})
-    return (*notices, *_over([each for each in resolved if each.incident_id not in untold], crowd, now))
-
-
-def _untold(before: Iterable[Verdict]) -> set[str]:
-    """Incidents that people were not told of so far, because the policy of their key asks for more."""
-    latest = {verdict.incident_id: verdict for verdict in sorted(before, key=lambda verdict: verdict.at)}
-    return {name for name, verdict in latest.items() if verdict.reason is Reason.BELOW_NOTICE}
+    notices += _proposal_notices(actions, context, changes, by_incident, now, alerted=told_now)
+    heard = [each for each in resolved if each.told_step and muting.silenced_by(each, context, now) is None]
+    notices += _endings(heard, crowd, now)
+    for source in {each.incident_id: each for each in explained.values()}.values():
+        theirs = [each for each in untold if explained.get(each.incident_id) == source]
+        notices += _explained_notice(source, theirs, context, now)
+        after |= _joined(source, theirs)
+    return tuple(notices), after
 
 
 def _reason(incident: Incident, verdicts: Mapping[str, Verdict]) -> Reason | None:
@@ -72,18 +86,46 @@ def _reason(incident: Incident, verdicts: Mapping[str, Verdict]) -> Reason | Non
 
 
 def _is_below(incident: Incident, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether the policy of its key asks for more before people are told."""
     return _reason(incident, verdicts) is Reason.BELOW_NOTICE
 
 
-def _over(resolved: Sequence[Incident], crowd: Crowd, now: datetime) -> list[Notice]:
+def _is_untold(incident: Incident) -> bool:
+    return incident.kind is IncidentKind.KEY and incident.is_alive and incident.step > incident.told_step
+
+
+def _as_told(incident: Incident, now: datetime) -> Incident:
+    return replace(incident, told_step=incident.step, told_at=incident.told_at or now)
+
+
+def _endings(resolved: Sequence[Incident], crowd: Crowd, now: datetime) -> list[Notice]:
     over = [each for each in resolved if each.incident_id in crowd.members]
-    notices = []
+    notices: list[Notice] = []
     if over:
         text = f"{len(over)} incidents of keys that turned unusual together are resolved."
         thread = _thread(over, crowd)
-        notices.append(Notice(MessageKind.SOURCE, now, detail=text, incidents=_by_dollars(over), thread=thread))
+        notices.append(Notice(MessageKind.SOURCE, now, detail=text, incidents=by_dollars(over), thread=thread))
     apart = [each for each in resolved if each.incident_id not in crowd.members]
     return notices + [Notice(kind=MessageKind.RESOLVED, at=now, incident=each) for each in apart]
+
+
+def _explained_notice(source: Incident, theirs: Sequence[Incident], context: Context, now: datetime) -> list[Notice]:
+    """Keys that look unusual on data in doubt: one notice in the thread of that trouble, for those not yet named there."""
+    fresh = [each for each in theirs if each.incident_id not in source.members]
+    if not fresh:
+        return []
+    head = (
+        f"{len(fresh)} keys look unusual on data that is in doubt ({source.incident_id}). Each is told by itself if it is still"
+        " unusual once the data is sound."
+    )
+    return [_listing(head, fresh, context, now, thread=source.incident_id)]
+
+
+def _joined(source: Incident, theirs: Sequence[Incident]) -> dict[str, Incident]:
+    """The source incident naming them, and they it."""
+    members = (*source.members, *(each.incident_id for each in theirs if each.incident_id not in source.members))
+    named = {each.incident_id: replace(each, part_of=source.incident_id) for each in theirs}
+    return {source.incident_id: replace(source, members=members)} | named
 
 
 def _is_of_crowd(incident: Incident, crowd: Crowd) -> bool:
@@ -160,7 +202,7 @@ def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd,
     newest = max(incidents, key=lambda each: (each.opened_at, each.incident_id))
     event = crowd.event_of(newest)
     told = {each.incident_id for each in incidents}
-    before = [each for each in event if each.incident_id not in told and each.state is not IncidentState.RESOLVED]
+    before = [each for each in event if each.incident_id not in told and each.is_alive]
     n_keys = max(crowd.n_keys, len({each.key_hash for each in (*event, *incidents)}))
     head = _crowd_head(n_keys, shared_cause(event)) if crowd.is_on else GROWN
     return _listing(head, incidents, context, now, before=before, thread=_thread([newest], crowd))
@@ -178,6 +220,8 @@ def _crowd_head(n_keys: int, cause: str) -> str:
 
 def _thread(incidents: Sequence[Incident], crowd: Crowd) -> str | None:
     """The thread of the event that the first of these belongs to."""
+    if incidents[0].part_of is not None:
+        return incidents[0].part_of
     event = crowd.event_of(incidents[0])
     return event_id(event) if event else None
 
@@ -191,11 +235,12 @@ def _listing(
     before: Sequence[Incident] = (),
     thread: str | None = None,
 ) -> Notice:
-    """`before`: further incidents of the same matter, named but told of already."""
-    ordered = _by_dollars(incidents)
-    lines = listing.lines(ordered, _by_dollars(before), context.keys)
+    """A notice that names every key, however many. `before`: further incidents of the same matter, told of already."""
+    ordered = by_dollars(incidents)
+    lines = listing.lines(ordered, by_dollars(before), context.keys)
     return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered, thread=thread)
 
 
-def _by_dollars(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+def by_dollars(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """Most dollars at risk first."""
     return tuple(sorted(incidents, key=lambda each: (-each.at_risk_nusd, -each.per_hour_nusd, each.incident_id)))

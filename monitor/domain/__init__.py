@@ -11,6 +11,8 @@ usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
 feedback.py   What a person says of a key's usage.
 incidents.py  Findings of one cause, with a life.
+silences.py   When people do not want to hear of some incidents.
+audit.py      Who did what, when and why; each row chained to the one before.
 actions.py    What is done to a key, or not, and why.
 messages.py   What people are told.
 plan.py       What `decide` wants done.
@@ -19,19 +21,23 @@ plan.py       What `decide` wants done.
 from __future__ import annotations
 
 from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.hours import QuietHours
-from monitor.domain.incidents import Incident, IncidentState
+from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Workspace, used_nusd
 from monitor.domain.messages import Check, Message, MessageKind, Notice, Receipt
 from monitor.domain.plan import Plan
+from monitor.domain.silences import LONGEST_SILENCE, Belonging, Silence
 from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
 from monitor.domain.usage import DataQuality, Dimension, LaneHealth, Quality
 
 __all__ = [
+    "ALIVE",
     "BUCKET_S",
     "HOUR_S",
+    "LONGEST_SILENCE",
     "NUSD",
     "PLANNED",
     "PROBE",
@@ -40,6 +46,11 @@ __all__ = [
     "Action",
     "ActionState",
     "ApiKey",
+    "AuditEntry",
+    "AuditHead",
+    "AuditKind",
+    "AuditRow",
+    "Belonging",
     "Cause",
     "Check",
     "Clock",
@@ -48,6 +59,7 @@ __all__ = [
     "Feedback",
     "Finding",
     "Incident",
+    "IncidentKind",
     "IncidentState",
     "Inventory",
     "KeySettings",
@@ -63,10 +75,13 @@ __all__ = [
     "Receipt",
     "Rung",
     "Severity",
+    "Silence",
+    "Spell",
     "Spend",
     "Twin",
     "Verb",
     "Verdict",
+    "Verified",
     "Workspace",
     "short_id",
     "used_nusd",

@@ -47,6 +47,7 @@ class Reason(enum.StrEnum):
     DENIED = "denied"
     KEY_GONE = "key_gone"
     FALSE_ALARM = "false_alarm"
+    SILENCED = "silenced"
     REQUESTED = "requested"
 
 

@@ -54,7 +54,8 @@ class Workspace:
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Every key of every workspace at `taken_at`. `is_complete` is False where a listing failed or looked cut off;
-    `vanished` are hashes known before that the issuer now confirms as gone (404)."""
+    `vanished` are hashes known before that the issuer now confirms as gone (404); `n_unsettled` known keys are missing from
+    complete listings in a way that cannot be believed (an empty list, most keys at once)."""
 
     taken_at: datetime
     keys: tuple[ApiKey, ...]
@@ -62,6 +63,7 @@ class Inventory:
     vanished: tuple[str, ...] = ()
     is_complete: bool = True
     warnings: tuple[str, ...] = ()
+    n_unsettled: int = 0
 
 
 def used_nusd(key: ApiKey) -> int | None:

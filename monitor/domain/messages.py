@@ -18,6 +18,7 @@ class MessageKind(enum.StrEnum):
     ACTION = "action"
     ACTION_FAILED = "action_failed"
     RESOLVED = "resolved"
+    ESCALATION = "escalation"
     SOURCE = "source"
     DIGEST = "digest"
     TEST = "test"

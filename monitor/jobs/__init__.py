@@ -9,4 +9,9 @@ deliver    empty the outbox
 digest     the weekly report
 upkeep     retention, vacuum, backup, checkpoint
 manual     restore and revoke by a person
+desk       acknowledge, silence, resolve by a person
+health     what is wrong with the source in a cycle
+auditing   settings, arming and kill switch into the audit trail; its head into the log
+terms      one service acts at a time
+bundle     the files of a refund claim
 """

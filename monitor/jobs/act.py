@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
-from monitor.domain import Action, ActionState, ApiKey, Incident, Message, Notice
-from monitor.jobs.app import App, SourceClock
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice
+from monitor.jobs import auditing, terms
+from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import message, routing
 from monitor.respond import executor
 
@@ -25,18 +26,23 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     for action in actions:
         if action.state is not ActionState.INTENDED or await asyncio.to_thread(_is_denied, app, action):
             continue
-        if action.requested_by == AUTOMATIC and app.kill_switch.exists():  # thrown since the intent was written
-            finished = replace(
-                action,
-                state=ActionState.EXPIRED,
-                finished_at=app.now(),
-                detail="the kill switch is on; nothing was touched",
-            )
+        why_not = await asyncio.to_thread(_stopped, app) if action.requested_by == AUTOMATIC else ""
+        if why_not:
+            finished = replace(action, state=ActionState.EXPIRED, finished_at=app.now(), detail=why_not)
         else:
             finished = await executor.carry_out(action, app.responders[action.verb], clock=SourceClock(app))
         await _finish(app, finished)
         done.append(finished)
     return tuple(done)
+
+
+def _stopped(app: App) -> str:
+    """What has happened since the intent was written that forbids to carry it out."""
+    if app.kill_switch.exists():
+        return "the kill switch is on; nothing was touched"
+    if terms.is_over(app):
+        return "another service has started on this store and acts now; nothing was touched"
+    return ""
 
 
 async def resolve_open(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[Action, ...]:
@@ -77,6 +83,7 @@ async def _finish(app: App, action: Action) -> None:
     notice = executor.outcome_notice(action, at=now, incident=incident)
     messages = await asyncio.to_thread(compose, app, () if notice is None else (notice,), now)
     await asyncio.to_thread(app.store.ledger.finish, action, messages)
+    await asyncio.to_thread(auditing.publish, app.store)
 
 
 def _incident(app: App, incident_id: str | None) -> Incident | None:
@@ -85,7 +92,7 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
     return next((one for one in app.store.ledger.incidents() if one.incident_id == incident_id), None)
 
 
-def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
+def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
     """Words for each notice, routed to the team that owns the key."""
     notices = tuple(notices)
     if not notices:
@@ -96,7 +103,7 @@ def compose(app: App, notices: Iterable[Notice], now: datetime) -> tuple[Message
 
 
 def _worded(
-    app: App, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
+    app: Office, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
 ) -> Message:
     about = notice.incident or notice.action or notice.verdict
     key = keys.get(about.key_hash) if about else None
@@ -104,10 +111,12 @@ def _worded(
     to = routing.route(
         key, routes=settings.routes, workspaces=workspaces, default_channel=settings.slack.default_channel
     )
+    is_call = notice.kind is MessageKind.ESCALATION
+    channel = settings.incidents.escalate_to if is_call and settings.incidents.escalate_to else to.channel
     return message.compose(
         notice,
         key,
-        channel=to.channel,
+        channel=channel,
         owner=to.owner,
         workspace_name=workspaces.get(key.workspace_id or "") if key else None,
         now=now,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from monitor.collect.base import History, Source
 from monitor.config import Settings
@@ -14,6 +15,30 @@ from monitor.notify.base import Notifier
 from monitor.pipeline import Pipeline
 from monitor.respond.base import KeyControl, Responder
 from monitor.store.base import Store
+
+
+class Office(Protocol):
+    """What it takes to carry out a person's decision about incidents: no account, no credential. `App` is one."""
+
+    settings: Settings
+    store: Store
+
+    def now(self) -> datetime:
+        """The time decisions are written down with."""
+        ...
+
+
+@dataclass(slots=True)
+class Desk:
+    """An office without an account, for commands beside the running service."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+
+    def now(self) -> datetime:
+        """Our own clock: nothing here is compared with the source's."""
+        return self.clock.now()
 
 
 @dataclass(slots=True)
@@ -33,6 +58,8 @@ class App:
     pipeline: Pipeline
     seed: int = 0
     detector: str | None = None
+    term: str = ""
+    """Which start of the service this is; empty in commands of people, which never act by themselves."""
 
     def now(self) -> datetime:
         """The source's time: our clock corrected by the skew seen in its answers."""

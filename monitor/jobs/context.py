@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
+from monitor.decide import life
 from monitor.decide.context import Context
-from monitor.domain import WAITING, Action, ActionState, ApiKey, IncidentState, Verb
+from monitor.domain import ALIVE, WAITING, Action, ActionState, ApiKey, Belonging, Incident, IncidentState, Verb
 from monitor.jobs import effects
 from monitor.jobs.app import App
 from monitor.notify import routing
@@ -17,23 +18,26 @@ REENABLES_FOR = timedelta(days=30)
 """How long it is remembered that people switched a key on again."""
 
 
-def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
-    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely."""
+def gather(app: App, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...] = ()) -> Context:
+    """The facts of this moment. `is_healthy`: the inventory of this cycle was read completely. `noted`: incidents of this cycle
+    that are not stored yet."""
     store, response = app.store, app.settings.response
     keep = now - max(DAY, response.cooldown)
-    live = store.ledger.incidents(states={IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
-    ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=keep)
+    live = store.ledger.incidents(states=ALIVE)
+    remembered = min(keep, now - life.longest_memory(app.settings))
+    ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=remembered)
     month = store.ledger.actions(since=min(keep, now - REENABLES_FOR))
     open_ones = store.ledger.actions(states={ActionState.INTENDED, *WAITING})
     actions = _distinct((*(action for action in month if action.intended_at >= keep), *open_ones))
     listed, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
-    keys = {key.key_hash: key for key in listed}
+    keys, workspaces = {key.key_hash: key for key in listed}, store.keys.workspaces()
     vanished = frozenset(key.key_hash for key in everything if key.key_hash not in keys)
     flips = _switched_on(app, {action.key_hash for action in month if _is_ours(action)}, now - REENABLES_FOR)
-    workspaces = store.keys.workspaces()
     known = effects.known(store.state, actions, vanished)
+    silences = store.desk.silences(active_at=now)
+    owners = _owners(app, keys, workspaces, is_asked=bool(silences))
     return Context(
-        incidents=(*live, *ended),
+        incidents=tuple(({each.incident_id: each for each in (*live, *ended, *noted)}).values()),
         actions=actions,
         verdicts=store.ledger.verdicts(min([keep, *(one.opened_at for one in live)])),
         keys=keys,
@@ -44,10 +48,12 @@ def gather(app: App, now: datetime, *, is_healthy: bool) -> Context:
         is_enforcing=response.mode == "enforce",
         reenabled_at={key_hash: times[-1] for key_hash, times in flips.items() if times[-1] >= keep},
         n_reenabled={key_hash: len(times) for key_hash, times in flips.items()},
-        owners=_owners(app, keys, workspaces),
+        owners=owners,
         workspaces=workspaces,
         proven=known.proven,
         grown_nusd=known.grown_nusd,
+        silences=silences,
+        belonging=Belonging(owners, workspaces),
     )
 
 
@@ -70,9 +76,9 @@ def _switched_on(app: App, key_hashes: Collection[str], since: datetime) -> dict
     return {key_hash: sorted(times) for key_hash, times in found.items()}
 
 
-def _owners(app: App, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str]) -> dict[str, str]:
-    """Asked for only where a policy goes by owner."""
+def _owners(app: App, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], *, is_asked: bool) -> dict[str, str]:
+    """Asked for only where a policy or a silence may go by owner."""
     settings = app.settings
-    if not any(policy.owner is not None for policy in settings.policies):
+    if not is_asked and not any(policy.owner is not None for policy in settings.policies):
         return {}
     return routing.owners(tuple(keys.values()), routes=settings.routes, workspaces=workspaces)

@@ -20,7 +20,8 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor import frames
 from monitor.collect.base import UsageBatch
 from monitor.config import Settings
-from monitor.domain import HOUR_S, Dimension, Message
+from monitor.domain import HOUR_S, Dimension, Incident, IncidentKind, Message
+from monitor.domain.audit import head_line
 from monitor.frames import ALL_KEYS, QUALITY_CODES
 from monitor.jobs import arming
 from monitor.jobs.app import App
@@ -58,7 +59,7 @@ def make(store: Store, settings: Settings, now: datetime) -> Digest:
         keys=keys,
         catalog=store.keys.catalog,
         owners=owners,
-        incidents=store.ledger.incidents(since=weeks.current.since),
+        incidents=_of_keys(store.ledger.incidents(since=weeks.current.since)),
         actions=store.ledger.actions(since=weeks.current.since),
         coverage=store.usage.coverage(since, until),
         unattributed_nusd=unattributed(store, weeks.current),
@@ -66,7 +67,13 @@ def make(store: Store, settings: Settings, now: datetime) -> Digest:
         verdicts=store.ledger.verdicts(weeks.current.since),
         gone_names={key.key_hash: key.key_name for key in everything},
         warnings=arming.warnings(store, settings, now),
+        audit_head=head_line(store.audit.head()),
     )
+
+
+def _of_keys(incidents: tuple[Incident, ...]) -> tuple[Incident, ...]:
+    """Those of keys: a platform event is told of by its keys, and its dollars are theirs."""
+    return tuple(each for each in incidents if each.kind is IncidentKind.KEY)
 
 
 def message(store: Store, settings: Settings, now: datetime) -> Message:

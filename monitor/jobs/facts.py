@@ -39,7 +39,7 @@ def publish(watch: Watch, report: CycleReport) -> None:
             "detector": app.pipeline.describe(),
             "lanes": lanes,
             "troubles": [
-                f"{one.lane} since {one.since:%Y-%m-%d %H:%M} UTC: {one.error}" for one in watch.troubles.values()
+                f"{one.name} since {one.since:%Y-%m-%d %H:%M} UTC: {one.sentence}" for one in watch.troubles.values()
             ],
         },
     )

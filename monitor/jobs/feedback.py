@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect.bars import LASTS, LONGEST_PLAN
-from monitor.domain import Feedback, Incident, IncidentState, Opinion, Plan, short_id
+from monitor.domain import (
+    ALIVE,
+    AuditEntry,
+    AuditKind,
+    Feedback,
+    Incident,
+    IncidentState,
+    Message,
+    Opinion,
+    short_id,
+)
 from monitor.errors import MonitorError
-from monitor.store.base import Store
+from monitor.store.base import Decided, Store
 from monitor.wording import duration
 
 log = logging.getLogger(__name__)
 
 MAX_NOTE = 300
+
+Farewell = Callable[[Incident, datetime], tuple[Message, ...]]
 
 
 def say(
@@ -27,28 +40,26 @@ def say(
     now: datetime,
     until: datetime | None = None,
     note: str = "",
+    farewell: Farewell | None = None,
 ) -> tuple[Feedback, tuple[Incident, ...]]:
-    """Writes down what a person says of a key. Returns it, and the incidents that it ends.
+    """Writes down what a person says of a key, and into the audit trail. Returns it, and the incidents that it ends; `farewell`
+    has the words that close what was told of them.
 
     expected: its open incidents are over, called a false alarm, so that their hours teach. planned: needs `until`. abuse: the
     hours of its open incident never teach. The same said again in the same minute is once.
     Raises MonitorError that names the remedy, StoreError."""
     said = _checked(key_hash, opinion, by=by, now=now, until=until, note=note)
-    mine = [one for one in store.ledger.incidents(states=_LIVE) if one.key_hash == key_hash]
+    mine = [one for one in store.ledger.incidents(states=ALIVE) if one.key_hash == key_hash]
     if mine and opinion is not Opinion.PLANNED:
         said = replace(said, incident_id=mine[0].incident_id)
     store.feedback.add(said)
-    ended = tuple(_ended(one, now) for one in mine) if opinion is Opinion.EXPECTED else ()
-    if ended:
-        store.ledger.commit((), Plan(at=now, incidents=ended), ())
+    over = mine if opinion is Opinion.EXPECTED else ()
+    ended = tuple(store.desk.change(one.incident_id, lambda it: _over(it, said, farewell)) for one in over)
     log.warning(
         "feedback",
         extra={"key": key_hash[:12], "opinion": opinion.value, "by": by, "incident": said.incident_id or "none"},
     )
     return said, ended
-
-
-_LIVE = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
 
 
 def _checked(key_hash: str, opinion: Opinion, *, by: str, now: datetime, until: datetime | None, note: str) -> Feedback:
@@ -78,5 +89,26 @@ def _checked(key_hash: str, opinion: Opinion, *, by: str, now: datetime, until: 
     )
 
 
-def _ended(incident: Incident, now: datetime) -> Incident:
-    return replace(incident, state=IncidentState.RESOLVED, resolved_at=now, resolution=FALSE_ALARM_RESOLUTION)
+def _over(incident: Incident, said: Feedback, farewell: Farewell | None) -> Decided | None:
+    if not incident.is_alive:
+        return None
+    over = replace(
+        incident,
+        state=IncidentState.RESOLVED,
+        resolved_at=said.said_at,
+        resolution=FALSE_ALARM_RESOLUTION,
+        resolved_by=said.said_by,
+        silenced_until=None,
+        revision=incident.revision + 1,
+    )
+    entry = AuditEntry(
+        at=said.said_at,
+        kind=AuditKind.RESOLVED,
+        by=said.said_by,
+        subject=incident.incident_id,
+        key_hash=incident.key_hash,
+        incident_id=incident.incident_id,
+        why=said.note or "called expected",
+        detail={"resolution": FALSE_ALARM_RESOLUTION, "feedback": said.feedback_id},
+    )
+    return Decided(over, entry, farewell(over, said.said_at) if farewell else ())

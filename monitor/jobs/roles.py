@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from monitor.domain import AuditEntry, AuditKind
 from monitor.errors import MonitorError
 from monitor.store.base import Store
 
@@ -78,7 +79,15 @@ def read(store: Store) -> Roles | None:
 
 
 def write(store: Store, roles: Roles) -> None:
-    """Writes the roles down. Raises StoreError."""
+    """Writes the roles down, and each change into the audit trail. Raises StoreError."""
+    before = read(store) or Roles()
+    store.audit.append(
+        [
+            AuditEntry(one.at, AuditKind.DETECTOR, one.by, one.name, why=f"{one.what}: {one.why}")
+            for one in roles.events
+            if one not in before.events
+        ]
+    )
     store.state.put(
         NAME,
         {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, arming, artifacts, checkpoint, days, replay, roles, training
+from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, replay, roles, terms, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline
 
@@ -24,12 +24,15 @@ async def start(app: App, shipped: Path) -> None:
     now = app.now()
     await asyncio.to_thread(app.store.maintenance.verify)
     await asyncio.to_thread(arming.require, app.store, app.settings, now)
+    await asyncio.to_thread(auditing.note_settings, app.store, app.settings, now)
+    await asyncio.to_thread(terms.begin, app, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
     app.pipeline.trained, app.detector = await asyncio.to_thread(
         artifacts.choose, app.settings.detection.artifact, at_work(app), shipped, NAMES
     )
     await asyncio.to_thread(bring_up, app, now)
+    await asyncio.to_thread(auditing.publish, app.store)
     log.info(
         "started",
         extra={

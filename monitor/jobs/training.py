@@ -257,9 +257,9 @@ def excluded(
     found = []
     for incident in incidents:
         key_no = catalog.known_key_no(incident.key_hash)
-        window = held(incident, is_abuse=incident.incident_id in abused)
-        if key_no is not None and window is not None:
-            found.append(Excluded(key_no, *window))
+        if key_no is not None:
+            windows = held(incident, is_abuse=incident.incident_id in abused)
+            found += [Excluded(key_no, *window) for window in windows]
     return found
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -22,11 +22,12 @@ import pandas as pd
 
 from monitor.collect import counters
 from monitor.collect.base import UsageBatch
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, Action, ActionState, Inventory, Notice
+from monitor.decide import sources
+from monitor.decide.sources import Noted, Trouble
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory
 from monitor.errors import SourceError
-from monitor.jobs import act, context, days, digest, effects, facts, startup, troubles
+from monitor.jobs import act, auditing, context, days, digest, effects, facts, health, startup
 from monitor.jobs.app import App
-from monitor.jobs.troubles import Trouble
 from monitor.pipeline import Judgement
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class Watch:
         self.lock = asyncio.Lock()  # one cycle at a time
         self.pipeline_lock = asyncio.Lock()  # one thread in the pipeline at a time
         self.n_cycles = 0
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: Mapping[str, Trouble] = {}
+        self._as_of: datetime | None = None
         self._counters: pd.DataFrame | None = None
         self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
         self.has_read = asyncio.Event()
@@ -103,6 +105,7 @@ class Watch:
         recent = self.app.store.usage.counters(now - RECALL, now)
         if len(recent):
             self._counters = recent.drop_duplicates("key_no", keep="last").reset_index(drop=True)
+        self.troubles = sources.recalled(self.app.store.ledger.incidents(states=ALIVE))
         told = self.app.store.state.get("lanes") or {}
         for lane in self.lanes:
             if (text := told.get(lane.name)) is not None:
@@ -122,10 +125,13 @@ class Watch:
             if inventory is not None:
                 await act.resolve_open(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
-            self.troubles, notices = troubles.note(self.troubles, report.errors, frozenset(report.worked), now)
-            judgement = await self._judge(now, is_healthy=inventory is not None and inventory.is_complete)
+            noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
+            judgement = await self._judge(
+                now, is_healthy=inventory is not None and inventory.is_complete, noted=noted.incidents
+            )
             report.n_findings = len(judgement.findings)
-            await self._commit(judgement, notices, now)
+            await self._commit(judgement, noted, now)
+            self.troubles = noted.troubles
             report.actions = await act.carry_out(self.app, judgement.plan.actions)
             self.n_cycles += 1
             await asyncio.to_thread(facts.publish, self, report)
@@ -233,6 +239,8 @@ class Watch:
         finally:
             self.has_read.set()
         await self.take(batch)
+        if lane.name == "usage" and batch.as_of is not None:
+            self._as_of = batch.as_of
         lane.due = monotonic + lane.every.total_seconds()
         until = {each.name: each.complete_until.isoformat() for each in self.lanes if each.complete_until}
         await asyncio.to_thread(self.app.store.state.put, "lanes", until)
@@ -258,8 +266,14 @@ class Watch:
         until = _floor(now, HOUR_S)
         return await self.app.source.hourly(_floor(since, HOUR_S), until), until
 
-    async def _judge(self, now: datetime, *, is_healthy: bool) -> Judgement:
-        facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy)
+    def _look_at_source(self, inventory: Inventory | None, report: CycleReport, now: datetime) -> Noted:
+        worked = frozenset(report.worked)
+        seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of)
+        return health.noted(self.app, seen, self.troubles, now)
+
+    async def _judge(self, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...]) -> Judgement:
+        await asyncio.to_thread(auditing.note_kill_switch, self.app, now)
+        facts_now = await asyncio.to_thread(context.gather, self.app, now, is_healthy=is_healthy, noted=noted)
         said = await asyncio.to_thread(self.app.store.feedback.said)
         if len(said) != self._n_said:  # called expected, a ramp is none any more
             self._n_said = len(said)
@@ -275,10 +289,11 @@ class Watch:
         async with self.pipeline_lock:
             self.app.pipeline.ramps = found
 
-    async def _commit(self, judgement: Judgement, notices: tuple[Notice, ...], now: datetime) -> None:
+    async def _commit(self, judgement: Judgement, noted: Noted, now: datetime) -> None:
         """One synced transaction; skipped where there is nothing to write."""
-        plan = judgement.plan
-        messages = await asyncio.to_thread(act.compose, self.app, (*notices, *plan.notices), now)
+        incidents = {each.incident_id: each for each in (*noted.incidents, *judgement.plan.incidents)}
+        plan = replace(judgement.plan, incidents=tuple(incidents.values()))
+        messages = await asyncio.to_thread(act.compose, self.app, (*noted.notices, *plan.notices), now)
         if judgement.findings or plan.incidents or plan.actions or plan.verdicts or messages:
             await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
 

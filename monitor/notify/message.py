@@ -16,6 +16,7 @@ from monitor.domain import (
     ActionState,
     ApiKey,
     Incident,
+    IncidentKind,
     Message,
     MessageKind,
     Notice,
@@ -25,6 +26,7 @@ from monitor.domain import (
     Verb,
     short_id,
 )
+from monitor.notify import escalation
 from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
 from monitor.wording import (
     REASONS,
@@ -110,7 +112,10 @@ def compose(
 
 
 def _thread(notice: Notice) -> str | None:
-    """An event of many keys, an incident, or the incident of an action."""
+    """An event of many keys, an incident, or the incident of an action. A call for a wider audience goes to another channel,
+    so that its thread is its own."""
+    if notice.kind is MessageKind.ESCALATION and notice.incident is not None:
+        return f"{notice.incident.incident_id}:{notice.kind.value}"
     if notice.thread is not None or notice.incident is None:
         return notice.thread or (notice.action.incident_id if notice.action else None)
     return notice.incident.incident_id
@@ -123,6 +128,8 @@ def message_id(notice: Notice) -> str:
     if kind in {MessageKind.ACTION, MessageKind.ACTION_FAILED} and action is not None:
         base = f"{incident.incident_id}:{incident.step}" if incident else f"{action.incident_id or 'NONE'}:0"
         return f"{base}:{kind.value}:{action.action_id}"
+    if kind is MessageKind.ESCALATION and incident is not None:
+        return f"{incident.incident_id}:{incident.step}:{kind.value}:{incident.n_escalations}"
     if incident is not None:
         return f"{incident.incident_id}:{incident.step}:{kind.value}"
     return f"{short_id('MSG', kind.value, notice.at.isoformat(), notice.detail)}:0:{kind.value}"
@@ -270,6 +277,20 @@ def _resolved(notice: Notice, about: About) -> Words:
     )
 
 
+def _escalation(notice: Notice, about: About) -> Words:
+    incident = notice.incident
+    if incident is None:
+        return _plain(notice, about)
+    return Words(
+        title=escalation.title(incident, _title_name(about, incident.key_hash)),
+        summary=escalation.summary(incident, called(about.key, incident.key_hash), about.now),
+        severity=incident.severity,
+        facts=_facts(incident, about) if incident.kind is IncidentKind.KEY else (),
+        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        sections=(("What to do", escalation.what_to_do(incident, REVOKE)),),
+    )
+
+
 def _plain(notice: Notice, _about: About) -> Words:
     """Notices in free words: the first line is the sentence, further lines a list."""
     lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))]
@@ -291,6 +312,7 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.ACTION: _action,
     MessageKind.ACTION_FAILED: _action_failed,
     MessageKind.RESOLVED: _resolved,
+    MessageKind.ESCALATION: _escalation,
 }
 
 
@@ -301,8 +323,17 @@ def _facts(incident: Incident, about: About) -> Facts:
         ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
         ("Now", f"{money(incident.per_hour_nusd)}/h ({_usual(incident)})"),
         ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
+        *_lives(incident),
         ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
     )
+
+
+def _lives(incident: Incident) -> Facts:
+    """That it was over before, where it was."""
+    if not incident.spells:
+        return ()
+    times = "once" if len(incident.spells) == 1 else f"{len(incident.spells)} times"
+    return (("Came back", f"resolved {times} before, last at {moment(incident.spells[-1].resolved_at)}"),)
 
 
 def _severity_why(incident: Incident) -> str:

@@ -63,7 +63,8 @@ class OwnerWeek:
 class Digest:
     """`owners` partition `keys`; `spent_nusd` is the sum over keys. `account_total_nusd` is what the issuer's counters rose
     by in the current week, None where they do not tell. Incidents and actions are those of the current week. `warnings`: what
-    people must hear of the monitor itself, first. `probes`: verdicts that tell of a probe, the newest of each key."""
+    people must hear of the monitor itself, first. `probes`: verdicts that tell of a probe, the newest of each key. `audit_head`:
+    the line with the head of the audit trail, kept here because a digest lies outside the store."""
 
     weeks: Weeks
     spent_nusd: int
@@ -79,6 +80,7 @@ class Digest:
     gaps_before: Gaps
     warnings: tuple[str, ...] = ()
     probes: tuple[Verdict, ...] = ()
+    audit_head: str = ""
 
     @property
     def gap_nusd(self) -> int | None:
@@ -125,6 +127,7 @@ def build(
     gone_names: Mapping[str, str] = MappingProxyType({}),
     warnings: tuple[str, ...] = (),
     verdicts: Iterable[Verdict] = (),
+    audit_head: str = "",
 ) -> Digest:
     """The digest of `weeks.current` against `weeks.previous`.
 
@@ -154,6 +157,7 @@ def build(
         gaps_before=gaps_before,
         warnings=warnings,
         probes=_probes(verdicts, weeks.current),
+        audit_head=audit_head,
     )
 
 

@@ -60,6 +60,8 @@ def to_markdown(digest: Digest, *, top: int) -> str:
     ]
     for part in digest.owners:
         parts += _owner(part, top)
+    if digest.audit_head:
+        parts.append(escape(digest.audit_head))
     return "\n\n".join(parts) + "\n"
 
 

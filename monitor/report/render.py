@@ -28,9 +28,13 @@ def to_message(digest: Digest, *, channel: str, now: datetime, top: int) -> Mess
         title=f"{digest.weeks.days}: {words.spend(digest.spent_nusd, digest.before_nusd)}",
         summary=words.headline(digest),
         sections=_sections(digest, top),
-        footer=f"Account: {words.balance(digest)} · Data: {words.completeness(digest)}",
+        footer=" · ".join(part for part in _footer(digest) if part),
         created_at=now,
     )
+
+
+def _footer(digest: Digest) -> tuple[str, ...]:
+    return f"Account: {words.balance(digest)}", f"Data: {words.completeness(digest)}", digest.audit_head
 
 
 def _sections(digest: Digest, top: int) -> Sections:

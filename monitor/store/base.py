@@ -6,7 +6,7 @@ Every method raises `StoreError`. Writes are one transaction each: after a kill 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,10 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    AuditEntry,
+    AuditHead,
+    AuditKind,
+    AuditRow,
     Feedback,
     Finding,
     Incident,
@@ -28,7 +32,9 @@ from monitor.domain import (
     Message,
     Plan,
     Receipt,
+    Silence,
     Verdict,
+    Verified,
 )
 from monitor.frames import Catalog
 
@@ -111,8 +117,8 @@ class Ledger(Protocol):
     """Findings, incidents, verdicts and the action journal."""
 
     def commit(self, findings: Sequence[Finding], plan: Plan, messages: Sequence[Message]) -> None:
-        """One transaction, synced to disk before it returns: findings, incidents (upsert), verdicts, intents, outbox
-        messages (a message_id already there is kept as it is)."""
+        """One transaction, synced to disk before it returns: findings, incidents (upsert, but for what a person decided since
+        they were read), verdicts, intents, outbox messages (a message_id already there is kept as it is), audit rows."""
         ...
 
     def finish(self, action: Action, messages: Sequence[Message]) -> None:
@@ -141,6 +147,55 @@ class Ledger(Protocol):
 
     def verdicts(self, since: datetime, *, key_hash: str | None = None) -> tuple[Verdict, ...]:
         """Verdicts at `since` or later, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a person's word makes of an incident, and what is written down and told with it."""
+
+    incident: Incident
+    entry: AuditEntry
+    messages: tuple[Message, ...] = ()
+
+
+class Desk(Protocol):
+    """What people decide: about one incident, or which incidents they do not want to hear of."""
+
+    def change(self, incident_id: str, decide: Callable[[Incident], Decided | None]) -> Incident:
+        """Hands the incident as it stands to `decide` and writes what it returns (None: nothing), in one transaction that no
+        other writer can come between; returns the incident as it stands then. Raises UnknownIncident, and what `decide` raises."""
+        ...
+
+    def silences(self, *, active_at: datetime | None = None) -> tuple[Silence, ...]:
+        """Silences, the one that ends last first; with `active_at` only those in force then."""
+        ...
+
+    def put_silence(self, silence: Silence, entry: AuditEntry, messages: Sequence[Message] = ()) -> None:
+        """Writes a silence (new, or ended early) with its audit row, in one transaction."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The trail of who did what: append-only, each row chained to the one before. Never pruned."""
+
+    def append(self, entries: Iterable[AuditEntry]) -> AuditHead:
+        """Writes entries that tell of nothing else in the store; returns the new head. All others are written together with
+        what they tell of: by `Ledger.commit`, `Ledger.finish` and `Desk`."""
+        ...
+
+    def rows(
+        self, *, incident_id: str | None = None, kind: AuditKind | None = None, limit: int | None = None
+    ) -> tuple[AuditRow, ...]:
+        """Rows, oldest first; with `limit` only the newest that many."""
+        ...
+
+    def head(self) -> AuditHead:
+        """The last row's number and hash."""
+        ...
+
+    def verify(self, outside: AuditHead | None = None) -> Verified:
+        """Walks the whole trail; against a head kept outside, a tail that was cut is found, too."""
         ...
 
 
@@ -277,6 +332,12 @@ class Store(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...  # noqa: D102
+
+    @property
+    def desk(self) -> Desk: ...  # noqa: D102
+
+    @property
+    def audit(self) -> AuditLog: ...  # noqa: D102
 
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from monitor.domain import Feedback
+from monitor.domain import AuditEntry, AuditKind, Feedback
+from monitor.store import audit
 from monitor.store.database import Database
 from monitor.store.schema import feedback
 from monitor.store.values import from_document, to_document, to_us
@@ -19,7 +20,7 @@ class SqliteFeedback:
         self._kept: tuple[int, tuple[Feedback, ...]] = (0, ())
 
     def add(self, said: Feedback) -> None:
-        """Writes it down, synced to disk before it returns; the same feedback_id twice is once."""
+        """Writes it down and into the audit trail, synced to disk before it returns; the same feedback_id twice is once."""
         row = {
             "feedback_id": said.feedback_id,
             "key_hash": said.key_hash,
@@ -29,7 +30,8 @@ class SqliteFeedback:
         }
         insert = sqlite.insert(feedback).on_conflict_do_nothing(index_elements=["feedback_id"])
         with self._database.write(is_synced=True) as connection:
-            connection.execute(insert.values(row))
+            if connection.execute(insert.values(row)).rowcount:
+                audit.append(connection, [_entry(said)])
 
     def said(self, *, key_hash: str | None = None) -> tuple[Feedback, ...]:
         """Everything that was said, oldest first; of one key, if one is named. Read again only when something was added."""
@@ -40,3 +42,16 @@ class SqliteFeedback:
                 found = connection.execute(statement).scalars().all()
                 self._kept = newest, tuple(from_document(document, Feedback) for document in found)
         return tuple(one for one in self._kept[1] if key_hash is None or one.key_hash == key_hash)
+
+
+def _entry(said: Feedback) -> AuditEntry:
+    return AuditEntry(
+        at=said.said_at,
+        kind=AuditKind.FEEDBACK,
+        by=said.said_by,
+        subject=said.feedback_id,
+        key_hash=said.key_hash,
+        incident_id=said.incident_id or "",
+        why=said.note,
+        detail={"opinion": said.opinion.value, "until": said.until.isoformat()},
+    )

@@ -11,8 +11,9 @@ from sqlalchemy.dialects import sqlite
 
 from monitor.domain import Action, ActionState, Finding, Incident, IncidentState, Message, Plan, Verdict
 from monitor.errors import StoreError
-from monitor.store import schema
+from monitor.store import audit, schema
 from monitor.store.database import Database
+from monitor.store.incident_rows import settled, upsert_incidents
 from monitor.store.outbox import queue
 from monitor.store.values import digest_of, from_document, to_document, to_us
 
@@ -24,15 +25,20 @@ class SqliteLedger:
         self._database = database
 
     def commit(self, findings: Sequence[Finding], plan: Plan, messages: Sequence[Message]) -> None:
-        """Writes findings, incidents (upsert), verdicts, intents and outbox messages, synced to disk before it returns.
+        """Writes findings, incidents (upsert), verdicts, intents, outbox messages and the audit rows that tell of them, synced to
+        disk before it returns. What a person decided about an incident since it was read stands.
 
         The same finding, verdict, intent or message twice is one; the first is kept."""
         with self._database.write(is_synced=True) as connection:
             _insert_new(connection, schema.findings, "digest", map(_finding_row, findings))
-            _upsert_incidents(connection, plan.incidents)
+            pairs = settled(connection, plan.incidents)
+            upsert_incidents(connection, [incident for incident, _ in pairs])
             _insert_new(connection, schema.verdicts, "digest", map(_verdict_row, plan.verdicts))
-            for action in plan.actions:
-                _journal(connection, action)
+            lives = [audit.of_incident(incident, stored) for incident, stored in pairs]
+            intents = [audit.of_intent(action) for action in plan.actions if _journal(connection, action)]
+            entries = [*(entry for entry in lives if entry is not None), *intents]
+            if entries:
+                audit.append(connection, entries)
             queue(connection, messages, plan.at)
 
     def finish(self, action: Action, messages: Sequence[Message]) -> None:
@@ -52,7 +58,8 @@ class SqliteLedger:
                 raise StoreError(
                     f"action {action.action_id} is journalled as done; it cannot become {action.state.value}"
                 )
-            _journal(connection, action)
+            if _journal(connection, action):
+                audit.append(connection, (audit.of_outcome(action),))
             queue(connection, messages, action.finished_at or action.intended_at)
 
     def incidents(
@@ -132,36 +139,13 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _incident_row(incident: Incident) -> dict[str, Any]:
-    return {
-        "incident_id": incident.incident_id,
-        "fingerprint": incident.fingerprint,
-        "key_hash": incident.key_hash,
-        "state": incident.state.value,
-        "severity": int(incident.severity),
-        "opened_at_us": to_us(incident.opened_at),
-        "last_seen_at_us": to_us(incident.last_seen_at),
-        "document": to_document(incident),
-    }
-
-
 def _insert_new(connection: sa.Connection, table: sa.Table, unique: str, rows: Iterable[dict[str, Any]]) -> None:
     if batch := list(rows):
         connection.execute(sqlite.insert(table).on_conflict_do_nothing(index_elements=[unique]), batch)
 
 
-def _upsert_incidents(connection: sa.Connection, changed: Sequence[Incident]) -> None:
-    if changed:
-        insert = sqlite.insert(schema.incidents)
-        rest = {
-            column.name: insert.excluded[column.name] for column in schema.incidents.columns if not column.primary_key
-        }
-        statement = insert.on_conflict_do_update(index_elements=["incident_id"], set_=rest)
-        connection.execute(statement, [_incident_row(incident) for incident in changed])
-
-
-def _journal(connection: sa.Connection, action: Action) -> None:
-    """Appends the state an action is in; one already journalled is kept as it is."""
+def _journal(connection: sa.Connection, action: Action) -> bool:
+    """Appends the state an action is in; one already journalled is kept as it is. Returns whether it is new."""
     insert = sqlite.insert(schema.action_events).on_conflict_do_nothing(index_elements=["action_id", "state"])
     row = {
         "action_id": action.action_id,
@@ -172,7 +156,7 @@ def _journal(connection: sa.Connection, action: Action) -> None:
         "at_us": to_us(action.finished_at or action.intended_at),
         "document": to_document(action),
     }
-    connection.execute(insert.values(row))
+    return connection.execute(insert.values(row)).rowcount > 0
 
 
 def _state_of(connection: sa.Connection, action_id: str) -> ActionState | None:

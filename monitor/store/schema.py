@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from monitor.domain import BUCKET_S, HOUR_S
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision this version can read or upgrade from, oldest first; the last one is what it writes."""
 
 metadata: Final = sa.MetaData()
@@ -257,3 +257,25 @@ outbox: Final = sa.Table(
 )
 
 documents: Final = sa.Table("documents", metadata, _key("name", sa.Text), _text("document"), **_STRICT)
+
+silences: Final = sa.Table(
+    "silences", metadata, _key("silence_id", sa.Text), _int("expires_at_us"), _text("document"), **_STRICT
+)
+
+audit: Final = sa.Table(
+    "audit",
+    metadata,
+    _key("number", sa.Integer),
+    _int("at_us"),
+    _text("kind"),
+    _text("by"),
+    _text("subject"),
+    _text("key_hash"),
+    _text("incident_id"),
+    _text("why"),
+    _text("detail"),
+    _text("chain"),
+    sa.Index("audit_by_incident", "incident_id"),
+    **_STRICT,
+)
+"""The audit trail: each row's `chain` is a hash over the row and all before it. Triggers forbid UPDATE and DELETE."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from monitor.store.audit import SqliteAudit
 from monitor.store.base import Store
 from monitor.store.catalog import CatalogTables
 from monitor.store.database import BUSY_TIMEOUT, Database, store_path
 from monitor.store.days import SqliteDays
+from monitor.store.desk import SqliteDesk
 from monitor.store.feedback import SqliteFeedback
 from monitor.store.keys import SqliteKeys
 from monitor.store.ledger import SqliteLedger
@@ -30,6 +32,8 @@ class SqliteStore:
     usage: SqliteUsage
     keys: SqliteKeys
     ledger: SqliteLedger
+    desk: SqliteDesk
+    audit: SqliteAudit
     outbox: SqliteOutbox
     days: SqliteDays
     feedback: SqliteFeedback
@@ -59,6 +63,8 @@ def open_store(url_or_path: str, *, read_only: bool = False, busy_timeout: timed
         usage=SqliteUsage(database, catalog),
         keys=SqliteKeys(database, catalog),
         ledger=SqliteLedger(database),
+        desk=SqliteDesk(database),
+        audit=SqliteAudit(database),
         outbox=SqliteOutbox(database),
         days=SqliteDays(database),
         feedback=SqliteFeedback(database),

@@ -44,6 +44,21 @@ def test_the_help_reads_as_agreed(run, golden, name):
     golden(f"cli_help_{name or 'all'}.txt", result.stdout)
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        *(["incidents", name] for name in ("list", "show", "ack", "silence", "resolve", "bundle")),
+        *(["silence", name] for name in ("add", "list", "expire")),
+        *(["audit", name] for name in ("list", "verify")),
+    ],
+    ids=" ".join,
+)
+def test_the_help_of_what_a_group_holds_reads_as_agreed(run, golden, args):
+    result = run(*args, "--help")
+    assert result.exit_code == 0
+    golden(f"cli_help_{'_'.join(args)}.txt", result.stdout)
+
+
 @pytest.mark.parametrize("args", [[], ["-h"], ["keys", "-h"]], ids=["none", "-h", "keys -h"])
 def test_help_is_found_the_usual_ways(run, args):
     result = run(*args)

@@ -172,7 +172,7 @@ def test_what_goes_on_is_one_episode_in_explain_with_the_causes_of_its_strongest
 
     from build import NOW, a_cause, a_finding
 
-    from monitor.cli.look import _because, _episodes
+    from monitor.cli.look import _episodes, because
 
     minutes = [0, 1, 2, 600]
     found = [a_finding(at=NOW + timedelta(minutes=minute)) for minute in minutes]
@@ -181,7 +181,7 @@ def test_what_goes_on_is_one_episode_in_explain_with_the_causes_of_its_strongest
 
     lead = a_cause(dimension=None, sentence="92% of $41.00/h is acme/opus-9", credit=0.6)
     parts = [a_cause(sentence="on acme/opus-9", credit=0.6), a_cause(sentence="by its volume", credit=0.0)]
-    assert _because([lead, *parts]) == [
+    assert because([lead, *parts]) == [
         "92% of $41.00/h is acme/opus-9",
         "on acme/opus-9  (60% of the score)",
         "by its volume",

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from monitor.decide import decide
 from monitor.domain import IncidentState, MessageKind, Quality, Rung, Severity
 
-SETTINGS = settings_with(incidents={"resolve_after": "2h"})
+SETTINGS = settings_with(incidents={"resolve_after": "2h", "reopen_within": "0s"})
 RESOLVE_AFTER = timedelta(hours=2)
 
 

@@ -173,14 +173,3 @@ def test_an_incident_of_a_key_that_is_gone_is_closed_with_a_note():
 def test_a_key_missing_from_a_listing_is_not_taken_for_gone():
     context, _ = opened()
     assert decide([], replace(context, keys={}, quality={}), SETTINGS, NOW + MINUTE).incidents == ()
-
-
-def test_a_finding_after_the_resolution_opens_a_new_incident():
-    context, incident = opened()
-    later = NOW + 6 * HOUR
-    context = known_until(context, later)
-    context = after(context, decide([], context, SETTINGS, later))
-    plan = decide([a_finding(at=later + MINUTE)], context, SETTINGS, later + MINUTE)
-
-    assert plan.incidents[0].incident_id != incident.incident_id
-    assert [notice.kind for notice in plan.notices] == [MessageKind.ALERT]

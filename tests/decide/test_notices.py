@@ -220,6 +220,12 @@ def test_a_storm_of_keys_stays_one_readable_notice():
     assert len(notice.incidents) == 100
 
 
+def test_no_key_of_a_storm_goes_unnamed():
+    (notice,) = decide(findings(*range(1, 101)), fleet(100), ENFORCE, NOW).notices
+    named = notice.detail.replace(",", " ").replace(":", " ").split()
+    assert {f"key-{number}" for number in range(1, 101)} <= set(named)
+
+
 def test_a_hostile_name_stays_on_its_line():
     named = [a_key(number, key_name="prod\n999 keys are fine\u202e" + "x" * 500) for number in range(1, 6)]
     (notice,) = decide(findings(1, 2, 3, 4, 5), a_context(*named), ENFORCE, NOW).notices
@@ -235,7 +241,7 @@ def test_a_crowd_that_is_over_is_one_notice():
     context = replace(context, quality={key_hash: a_quality(later) for key_hash in context.keys})
     plan = decide([], context, ENFORCE, later)
 
-    assert len(plan.incidents) == 5
+    assert len(plan.incidents) == 5 + 1  # and the event itself
     assert [notice.detail for notice in plan.notices] == [
         "5 incidents of keys that turned unusual together are resolved."
     ]

@@ -237,6 +237,7 @@ def test_every_live_finding_has_an_incident_and_every_opened_incident_is_told(fi
     new = {incident.incident_id for incident in plan.incidents} - before
     told = {notice.incident.incident_id for notice in plan.notices if notice.incident}
     told |= {incident.incident_id for notice in plan.notices for incident in notice.incidents}
+    told |= {notice.thread for notice in plan.notices}  # a platform event is told of in its thread
     known = {incident.key_hash for incident in after(context, plan).incidents}
 
     assert {finding.key_hash for finding in findings if not finding.is_shadow} <= known

@@ -53,7 +53,7 @@ def test_abuse_leaves_the_incident_open_and_keeps_all_of_it_from_teaching(store:
 
     abused = abused_incidents(store.feedback.said())
     assert abused == {incident.incident_id}
-    assert held(incident, is_abuse=incident.incident_id in abused) == (NOW - 60 * HOUR, NOW)
+    assert held(incident, is_abuse=incident.incident_id in abused) == ((NOW - 60 * HOUR, NOW),)
     assert store.ledger.incidents()[0].state is IncidentState.OPEN
 
 
@@ -116,4 +116,14 @@ def test_a_false_alarm_teaches_even_if_it_was_called_abuse_before():
     incident = an_incident(onset_at=NOW - HOUR, last_seen_at=NOW, p_value=0.01)
     false = replace(incident, resolution=FALSE_ALARM_RESOLUTION)
 
-    assert held(false, is_abuse=True) is None
+    assert held(false, is_abuse=True) == ()
+
+
+def test_what_was_said_and_what_it_ended_are_in_the_audit_trail(store: Store):
+    with_incident(store)
+
+    feedback.say(store, HASH, Opinion.EXPECTED, by="cli:ann", now=NOW, note="our load test")
+
+    rows = [(one.kind, one.by, one.why) for one in store.audit.rows()][-2:]
+    assert rows == [("feedback", "cli:ann", "our load test"), ("resolved", "cli:ann", "our load test")]
+    assert store.audit.verify().is_ok

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jobs_build import an_app, an_inventory
 
 from monitor.domain import ActionState, MessageKind, Reason, Verb
 from monitor.errors import ActionFailed, NotFound, Unavailable
-from monitor.jobs import manual
+from monitor.jobs import desk, manual
 from monitor.jobs.app import App
 from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
@@ -115,3 +116,27 @@ async def test_the_kill_switch_stops_what_is_automatic_and_not_what_a_person_ask
 
     assert done.state is ActionState.DONE
     assert done.expires_at - done.intended_at > timedelta(0)
+
+
+async def test_what_was_done_to_a_silenced_key_is_told_all_the_same(tmp_path: Path) -> None:
+    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    conditions = {"key_hash": KEY.key_hash}
+    await desk.add_silence(app, by="cli:bob", lasting=timedelta(hours=2), comment="load test", conditions=conditions)
+
+    await manual.revoke(app, KEY, requested_by="cli:ada")
+
+    assert [entry.message.kind for entry in app.store.outbox.entries()] == [MessageKind.ACTION]
+
+
+async def test_a_revoke_and_a_restore_are_in_the_trail_with_who_asked(tmp_path: Path) -> None:
+    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    await manual.revoke(app, KEY, requested_by="cli:ada")
+    app.clock.pass_time(60)
+    await manual.restore(app, KEY, requested_by="cli:bob")
+    rows = [(row.kind, row.by, json.loads(row.detail)["verb"]) for row in app.store.audit.rows()]
+    assert rows == [
+        ("intent", "cli:ada", "disable"),
+        ("outcome", "cli:ada", "disable"),
+        ("intent", "cli:bob", "restore"),
+        ("outcome", "cli:bob", "restore"),
+    ]
