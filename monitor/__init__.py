@@ -25,6 +25,8 @@ Data flows one way: collect -> store -> features -> detect -> decide -> respond 
     configfile.py   reads settings: TOML file, environment, secrets
     logs.py         the log: text or JSON, secrets redacted
     config.py       frozen settings; every default and every check
+    config_response.py  settings of the response, and the ladder of policies
+    config_kinds.py     kinds of values in the settings
     frames.py       column schemas of all frames, and check()
     wording.py      money, times and text from outside, made readable for people
     domain/         frozen values every stage speaks in

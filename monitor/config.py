@@ -1,58 +1,37 @@
-"""The settings: every default and every check in one place, frozen. `configfile.load` reads them."""
+"""The settings: every default and every check in one place, frozen. `configfile.load` reads them.
+
+What is done about a stolen key is in `config_response`, the kinds of values in `config_kinds`."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
+from monitor.config_kinds import Dollars, Duration, Fraction, Pattern, Section, SeverityName, Zone
+from monitor.config_response import CapRung, DisableRung, NotifyRung, Policy, Response, RungRule
 from monitor.domain import Severity
 
-
-def _duration(value: Any) -> Any:
-    """ "90s", "5m", "36h", "14d", "2w" (and sums, "1h30m") as a timedelta; a bare number is refused as ambiguous."""
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str):
-        raise ValueError('a duration is text with a unit, for example "90s", "5m", "36h" or "14d"')
-    try:
-        return durationpy.from_str(value)
-    except (durationpy.DurationError, ValueError) as error:
-        raise ValueError('not a duration; write for example "90s", "5m", "36h" or "14d"') from error
-
-
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return value
-
-
-def _severity(value: Any) -> Any:
-    if isinstance(value, str) and value.upper() in Severity.__members__:
-        return Severity[value.upper()]
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Dollars = Annotated[float, Field(ge=0.0)]
 SlackUser = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{5,}$")]
 SlackGroup = Annotated[str, Field(pattern=r"^S[A-Z0-9]{5,}$")]
-SeverityName = Annotated[Severity, BeforeValidator(_severity)]
 
-
-class Section(BaseModel):
-    """A table of the TOML file: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+__all__ = [
+    "CapRung",
+    "DisableRung",
+    "Duration",
+    "HardRule",
+    "NotifyRung",
+    "Policy",
+    "Response",
+    "Route",
+    "RungRule",
+    "Section",
+    "Settings",
+]
 
 
 class OpenRouter(Section):
@@ -244,46 +223,6 @@ class Detection(Section):
     rules: tuple[HardRule, ...] = Field((), description="hard rules beside the detector")
 
 
-class Response(Section):
-    """What is done about a stolen key."""
-
-    mode: Literal["observe", "dry-run", "enforce"] = Field(
-        "observe", description="observe (alert only), dry-run (say what would be done) or enforce (do it)"
-    )
-    min_usd_per_hour: Dollars = Field(
-        1.0, description="dollars an hour of unusual spend below which no key is disabled"
-    )
-    max_per_hour: int = Field(3, ge=0, description="automatic disables in any hour; over it, people are called")
-    max_per_day: int = Field(10, ge=0, description="automatic disables in any 24 hours")
-    max_share_of_keys: Fraction = Field(
-        0.05, description="share of live keys automatically disabled in 24 hours (always at least one)"
-    )
-    correlated_keys: int = Field(
-        5, ge=2, description="this many keys turning unusual together are one platform event: nothing automatic"
-    )
-    protected_keys: tuple[Pattern, ...] = Field(
-        (), description="regular expressions of names (or hashes) of keys never disabled automatically"
-    )
-    cooldown: Duration = Field(
-        timedelta(hours=24), description="after a restore, a key is not automatically disabled for this long"
-    )
-    intent_ttl: Duration = Field(
-        timedelta(minutes=10), description="an intent older than this is judged anew, not carried out"
-    )
-    kill_switch: Path | None = Field(
-        None, description="while this file exists nothing automatic happens (default: state_dir/STOP)"
-    )
-    people_within: Duration = Field(
-        timedelta(hours=8), description="until when a person is assumed to look; bounds dollars at risk"
-    )
-    replay_valid_for: Duration = Field(
-        timedelta(days=30), description="enforce starts only with a replay (`backtest --store`) no older than this"
-    )
-    armed_without_replay: bool = Field(
-        False, description="true: enforce starts without such a replay; logged, and told in every digest"
-    )
-
-
 class Incidents(Section):
     """How findings become incidents."""
 
@@ -326,19 +265,12 @@ class Route(Section):
 class Digest(Section):
     """The weekly digest."""
 
-    timezone: str = Field("UTC", description="time zone of schedule.digest_cron and of the digest's dates")
+    timezone: Zone = Field("UTC", description="time zone of schedule.digest_cron and of the digest's dates")
     channel: str = Field("", description="where it goes (default: slack.default_channel)")
     top: int = Field(10, ge=1, le=100, description="rows per table")
     owners: bool = Field(
         True, description="true: each owner gets a short digest too, in the channel of its first route"
     )
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError('not a time zone; write for example "Europe/Berlin"')
-        return value
 
     @property
     def zone(self) -> ZoneInfo:
@@ -365,6 +297,7 @@ class Settings(Section):
     detection: Detection = Field(default_factory=Detection)
     response: Response = Field(default_factory=Response)
     incidents: Incidents = Field(default_factory=Incidents)
+    policies: tuple[Policy, ...] = Field((), description="the response ladder of some keys, first match wins")
     routes: tuple[Route, ...] = Field((), description="where messages go, first match wins")
     digest: Digest = Field(default_factory=Digest)
     log: Log = Field(default_factory=Log)

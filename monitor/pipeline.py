@@ -80,7 +80,7 @@ class Pipeline:
         self._inventory = Inventory(catalog)
         self._said: tuple[Feedback, ...] = ()
         self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
-        self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None = None
+        self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
         """Takes in what was read: frames.USAGE with the frames.COVERAGE of that reading. Twice is once.
@@ -149,7 +149,14 @@ class Pipeline:
         quality = {finding.key_hash: finding.quality for finding in found}
         asked = {one.key_hash for one in context.incidents if one.state is not IncidentState.RESOLVED} - quality.keys()
         quality |= self.quality(asked, now) | dict(context.quality)
-        plan = decide(found, replace(context, quality=quality), self.settings, now)
+        usual, fleet = self._usual_day(now) if found else ({}, 0)
+        told = replace(
+            context,
+            quality=quality,
+            usual_day_nusd=context.usual_day_nusd or usual,
+            fleet_day_nusd=context.fleet_day_nusd or fleet,
+        )
+        plan = decide(found, told, self.settings, now)
         self.hold((*context.incidents, *plan.incidents))
         return Judgement(now, found, plan, len(batch.key_no))
 
@@ -161,13 +168,24 @@ class Pipeline:
 
     def expected_per_hour_nusd(self, now: datetime) -> npt.NDArray[np.float64]:
         """What each key usually spends in this hour of the week, by key_no; NaN where it has no history to say so."""
+        return self._medians(now)[0]
+
+    def _usual_day(self, now: datetime) -> tuple[dict[str, int], int]:
+        """Normal spend of a day by key_hash, as far as it is known, and that of the fleet."""
+        median = self._medians(now)[1]
+        known = np.flatnonzero(np.isfinite(median)).tolist()
+        usual = {self.catalog.key_hash(no): round(float(median[no])) for no in known}
+        return usual, sum(usual.values())
+
+    def _medians(self, now: datetime) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Normal spend by key_no of the hour and of the day that end with this one; kept for as long as it is the same."""
         hour = int(now.timestamp()) // HOUR_S
         stamp = (hour, self.state.version, self.state.n_keys)
         if self._expected is None or self._expected[0] != stamp:
             born_hour = np.zeros(self.state.n_keys + 1, dtype=np.int64)
-            median = expectations(self.state, "level_cost", hour, born_hour=born_hour)["1h"].median[1:]
-            self._expected = (stamp, median)
-        return self._expected[1]
+            expected = expectations(self.state, "level_cost", hour, born_hour=born_hour)
+            self._expected = (stamp, expected["1h"].median[1:], expected["24h"].median[1:])
+        return self._expected[1:]
 
     def describe(self) -> str:
         """The detector in a few words, for `status` and the log."""

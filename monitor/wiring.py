@@ -16,6 +16,8 @@ from monitor.domain import Clock, Verb
 from monitor.errors import AlreadyRunning, ConfigError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from monitor.collect.account import OpenRouterSource
     from monitor.config import Settings
     from monitor.features import FleetState
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from monitor.notify.slack_socket import SlackListener
     from monitor.openrouter.lanes import Budget, LaneName
     from monitor.openrouter.transport import Transport
+    from monitor.respond.base import KeyDeletion
     from monitor.store.base import Store
 
 SEED = 20_260_601
@@ -94,11 +97,7 @@ def make_source(
     from monitor.collect.account import OpenRouterSource
     from monitor.openrouter.transport import Transport
 
-    key = settings.openrouter.management_key
-    if key is None:
-        raise ConfigError(
-            "openrouter.management_key", "is not set", remedy="set OPENROUTER_MANAGEMENT_KEY, or management_key_file"
-        )
+    key = _management_key(settings)
     transport = Transport(None, settings.openrouter, key, clock, rng, budgets=budgets)
     return OpenRouterSource(transport, catalog, settings, clock), transport
 
@@ -116,6 +115,8 @@ async def open_app(
     from monitor.notify import further
     from monitor.openrouter.control import OpenRouterControl
     from monitor.pipeline import Pipeline
+    from monitor.respond.cap import CapKey, ZeroLimit
+    from monitor.respond.delete import DeleteKey
     from monitor.respond.disable import DisableKey
     from monitor.respond.restore import RestoreKey
 
@@ -135,7 +136,13 @@ async def open_app(
             source=source,
             history=source,
             control=control,
-            responders={Verb.DISABLE: DisableKey(control), Verb.RESTORE: RestoreKey(control)},
+            responders={
+                Verb.DISABLE: DisableKey(control),
+                Verb.CAP: CapKey(control),
+                Verb.ZERO: ZeroLimit(control),
+                Verb.RESTORE: RestoreKey(control),
+                Verb.DELETE: DeleteKey(control),
+            },
             notifier=notifier,
             pipeline=Pipeline(settings, store.keys.catalog, new_state(settings)),
             seed=SEED,
@@ -148,6 +155,30 @@ async def open_app(
         await notifier.close()
         await transport.close()
         await asyncio.to_thread(store.maintenance.close)
+
+
+@asynccontextmanager
+async def open_deletion(settings: Settings, clock: Clock) -> AsyncIterator[KeyDeletion]:
+    """The one client that can delete a key, and nothing else. Raises ConfigError where the management key is missing."""
+    from monitor.openrouter.calls import DELETION
+    from monitor.openrouter.control import OpenRouterDeletion
+    from monitor.openrouter.transport import Transport
+
+    key = _management_key(settings)
+    transport = Transport(None, settings.openrouter, key, clock, random.Random(SEED), allowed=DELETION)
+    try:
+        yield OpenRouterDeletion(transport)
+    finally:
+        await transport.close()
+
+
+def _management_key(settings: Settings) -> SecretStr:
+    key = settings.openrouter.management_key
+    if key is None:
+        raise ConfigError(
+            "openrouter.management_key", "is not set", remedy="set OPENROUTER_MANAGEMENT_KEY, or management_key_file"
+        )
+    return key
 
 
 def new_state(settings: Settings) -> FleetState:

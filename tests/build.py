@@ -15,6 +15,7 @@ from monitor.decide import Context
 from monitor.domain import (
     NUSD,
     Action,
+    ActionState,
     ApiKey,
     Cause,
     DataQuality,
@@ -156,8 +157,15 @@ def a_context(*keys: ApiKey, **changes: Any) -> Context:
         "quality": {key.key_hash: a_quality() for key in keys},
         "n_live_keys": 1000,
         "is_enforcing": True,
+        "fleet_day_nusd": 1000 * NUSD,
     }
     return Context(**(fields | changes))
+
+
+def with_a_canary(context: Context, *, at: datetime = NOW - timedelta(minutes=2)) -> Context:
+    """The same with an automatic disable of another key that was seen to take effect: several keys may follow at once."""
+    canary = an_action(9999, intended_at=at, finished_at=at, state=ActionState.DONE)
+    return replace(context, actions=(*context.actions, canary), proven=frozenset({canary.action_id}))
 
 
 def after(context: Context, plan: Plan) -> Context:

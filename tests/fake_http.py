@@ -13,6 +13,7 @@ from fake_keys import FakeClock
 from pydantic import SecretStr
 
 from monitor.config import OpenRouter
+from monitor.openrouter.calls import ALLOWED
 from monitor.openrouter.transport import Transport
 
 SECRET = "sk-or-v1-" + "planted" * 4
@@ -76,10 +77,12 @@ class Script:
 
 def a_transport(app: App, *, clock: FakeClock | None = None, secret: str = SECRET, **settings: Any) -> Transport:
     """A transport in front of an app; time passes only in its own sleeps."""
+    allowed = settings.pop("allowed", ALLOWED)
     return Transport(
         httpx.MockTransport(app),
         OpenRouter(base_url=BASE_URL, request_timeout=settings.pop("timeout", timedelta(seconds=5)), **settings),
         SecretStr(secret),
         clock or FakeClock(NOW),
         random.Random(7),
+        allowed=allowed,
     )

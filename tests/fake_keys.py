@@ -47,6 +47,11 @@ class FakeKeys:
         settings = replace(before.settings, is_disabled=is_disabled) if before else None
         return self._call("set_disabled", key_hash, settings)
 
+    async def put_limit(self, key_hash: str, settings: KeySettings) -> ApiKey:
+        before = self.keys.get(key_hash)
+        kept = replace(settings, is_disabled=before.settings.is_disabled) if before else None
+        return self._call("put_limit", key_hash, kept)
+
     async def put_settings(self, key_hash: str, settings: KeySettings) -> ApiKey:
         return self._call("put_settings", key_hash, settings)
 

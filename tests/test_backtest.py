@@ -12,7 +12,7 @@ from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of
 
 from monitor import backtest, teaching
 from monitor.config import Settings
-from monitor.domain import BUCKET_S, NUSD, Dimension
+from monitor.domain import BUCKET_S, NUSD, Dimension, Verb
 from monitor.errors import StoreError
 
 N_THEFTS = teaching.N_THEFTS
@@ -42,6 +42,28 @@ def test_a_theft_is_alerted_and_the_key_revoked_once(replayed: backtest.Replay) 
     assert replayed.decisions[0].at <= THEFT_AT + 2 * timedelta(seconds=BUCKET_S)
     assert [decision.action for decision in replayed.decisions].count(backtest.REVOKE) == 1
     assert any("acme/opus-9, never used" in reason for reason in replayed.decisions[0].reasons)
+
+
+def test_where_policy_stops_at_a_cap_the_key_is_capped_once_and_never_revoked(recorded: Path) -> None:
+    capping = {"name": "all", "cap": {"enabled": True}, "disable": {"enabled": False}}
+    found = backtest.replay(backtest.load(recorded), settings_with(policies=[capping]), seed=1)
+    actions = [decision.action for decision in found.decisions]
+    assert actions.count("cap") == 1
+    assert backtest.REVOKE not in actions
+    assert [stop.verb for stop in found.stops] == [Verb.CAP]
+
+
+def test_what_needs_approval_counts_as_approved_in_a_replay_and_a_hold_is_lived_through(
+    recorded: Path, replayed: backtest.Replay
+) -> None:
+    approving = {"approve": "cli", "approvers": ["cli:ada"]}
+    held = {"name": "all", "disable": {"hold": "20m"}}
+    recording = backtest.load(recorded)
+    (now,) = [stop.at for stop in replayed.stops]
+    (approved,) = backtest.replay(recording, settings_with(response=approving), seed=1).stops
+    (later,) = backtest.replay(recording, settings_with(policies=[held]), seed=1).stops
+    assert approved.at == now
+    assert later.at == now + timedelta(minutes=20)
 
 
 def test_cutting_the_future_changes_no_past_decision(tmp_path: Path, replayed: backtest.Replay) -> None:

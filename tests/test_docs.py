@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 import monitor
 from monitor.cli import COMMANDS
-from monitor.config import HardRule, Route, Section, Settings
+from monitor.config import CapRung, DisableRung, HardRule, NotifyRung, Policy, Route, Section, Settings
 from monitor.configfile import load
 from monitor.domain import MessageKind, Reason, Verb
 from monitor.features import FEATURES
@@ -46,11 +46,18 @@ class Setting:
     description: str
 
 
-ARRAYS: dict[str, type[Section]] = {"detection.rules": HardRule, "routes": Route}
+ARRAYS: dict[str, type[Section]] = {
+    "detection.rules": HardRule,
+    "policies": Policy,
+    "policies.notify": NotifyRung,
+    "policies.cap": CapRung,
+    "policies.disable": DisableRung,
+    "routes": Route,
+}
 
 
 def tables_in_code() -> dict[str, type[Section]]:
-    sections = {name: field.annotation for name, field in Settings.model_fields.items() if name != "routes"}
+    sections = {name: field.annotation for name, field in Settings.model_fields.items() if name not in ARRAYS}
     return {**sections, **ARRAYS}  # type: ignore[dict-item]
 
 
@@ -124,9 +131,10 @@ def test_the_example_as_it_stands_is_the_defaults():
 
 
 def test_the_example_with_everything_taken_in_is_valid():
-    taken_in = re.sub(r"^# (?=[a-z_]+ = |\[\[)", "", EXAMPLE, flags=re.MULTILINE)
+    taken_in = re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE, flags=re.MULTILINE)
     settings = Settings.model_validate(tomllib.loads(taken_in))
     assert settings.routes and settings.detection.rules and settings.response.kill_switch
+    assert settings.policies[0].cap.enabled
 
 
 def env_text(value: Any) -> str:

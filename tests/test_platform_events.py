@@ -33,7 +33,8 @@ Hour = Callable[[Fleet, int], Iterable[Row]]
 def past() -> tuple[Fleet, Pipeline]:
     """A fleet of two models that lived by the hour, and a detector trained on it that is alarmed easily."""
     fleet = Fleet(n_models=2)
-    settings = build.settings_with(response={"mode": "enforce"})
+    every_rung = {"name": "every rung", "cap": {"enabled": True}}
+    settings = build.settings_with(response={"mode": "enforce"}, policies=[every_rung])
     values = [(int(d), f"{d.name.lower()}-{number}") for d in Dimension for number in range(plants.N_VALUES[d])]
     pipeline = Pipeline(settings, Catalog(KEYS, values), new_state(settings))
     usage, batches = fleet.history(NOW), []
@@ -110,7 +111,7 @@ def found(judged: list[Judgement]) -> set[str]:
     [(dearer, "looks like a price change"), (failed_over, "looks like a provider failover: ")],
     ids=["price", "failover"],
 )
-def test_what_befalls_the_whole_fleet_disables_nothing_and_is_one_matter(do: Hour, cause: str) -> None:
+def test_d3_o18_what_befalls_the_whole_fleet_disables_and_caps_nothing_and_is_one_matter(do: Hour, cause: str) -> None:
     judged = lived(do)
 
     assert len(found(judged)) >= N_KEYS // 3  # it does look unusual

@@ -81,6 +81,7 @@ def of_store(
 
     Raises StoreError, ArtifactError (configured artifact only)."""
     recording = from_store(store, settings, now=now, since=since)
+    workspaces = store.keys.workspaces()
     with bar("training") as progress:
         trained, said = detector.of_that_time(recording, settings, shipped=shipped, seed=seed, progress=progress)
     usual = Usual() if with_report else None
@@ -88,9 +89,16 @@ def of_store(
     with bar("replaying") as progress:
         heard = store.feedback.said()
         found = replay(
-            recording, settings, seed=seed, trained=trained, progress=progress, watching=watching, said=heard
+            recording,
+            settings,
+            seed=seed,
+            trained=trained,
+            progress=progress,
+            watching=watching,
+            said=heard,
+            workspaces=workspaces,
         )
-    summary = summarize(found, settings, detector=said, workspaces=store.keys.workspaces())
+    summary = summarize(found, settings, detector=said, workspaces=workspaces)
     return Found(found, summary, _report(found, summary, usual, settings, title=OWN_HISTORY, made_at=now))
 
 

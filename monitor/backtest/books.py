@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from monitor.decide import Context
@@ -18,6 +19,7 @@ from monitor.domain import (
     Incident,
     IncidentKind,
     IncidentState,
+    KeySettings,
     Opinion,
     Verb,
     Verdict,
@@ -26,6 +28,9 @@ from monitor.pipeline import Judgement
 
 KEEP: Final = timedelta(hours=48)
 """How long the replay's ledger keeps what is over, at least: longer than any fuse looks back."""
+
+
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,22 @@ class Books:
     """The ledger of a replay: incidents, verdicts, and actions that all succeed at once.
 
     The recorded traffic of a key goes on after a simulated disable. So that a later theft of the same key can be judged,
-    the key counts as restored by its owner once the incident is over."""
+    the key counts as restored by its owner once the incident is over. Every disable counts as effective (a replay goes by
+    ten minutes, the canary takes one or two); what a key had used before the recording is not known and counts as nothing."""
 
-    def __init__(self, keys: Sequence[ApiKey], *, cooldown: timedelta, said: Iterable[Feedback] = ()) -> None:
+    def __init__(
+        self,
+        keys: Sequence[ApiKey],
+        *,
+        cooldown: timedelta,
+        said: Iterable[Feedback] = (),
+        owners: Mapping[str, str] = _NOBODY,
+        workspaces: Mapping[str, str] = _NOBODY,
+    ) -> None:
+        self._owners, self._workspaces = owners, workspaces
         self._unborn = deque(sorted(keys, key=lambda key: key.created_at))
         self.keys: Mapping[str, ApiKey] = {}
+        self._own: dict[str, KeySettings] = {key.key_hash: key.settings for key in keys}
         self._incidents: dict[str, Incident] = {}
         self._done: dict[str, Incident] = {}
         self._actions: list[Action] = []
@@ -61,7 +77,7 @@ class Books:
         """Keys created by now exist."""
         born = []
         while self._unborn and self._unborn[0].created_at <= now:
-            born.append(self._unborn.popleft())
+            born.append(_with_counters(self._unborn.popleft()))
         if born:
             self.keys = {**self.keys, **{key.key_hash: key for key in born}}
 
@@ -76,7 +92,7 @@ class Books:
                 self._incidents[incident.incident_id] = replace(
                     incident, state=IncidentState.RESOLVED, resolved_at=now, resolution=FALSE_ALARM_RESOLUTION
                 )
-                self._switch(incident.key_hash, is_disabled=False)
+                self._give_back(incident.key_hash)
         return self.said
 
     def context(self) -> Context:
@@ -88,6 +104,9 @@ class Books:
             keys=self.keys,
             n_live_keys=sum(not key.settings.is_disabled for key in self.keys.values()),
             is_enforcing=True,
+            owners=self._owners,
+            workspaces=self._workspaces,
+            needs_canary=False,
         )
 
     def enter(self, judgement: Judgement) -> None:
@@ -97,10 +116,13 @@ class Books:
         for incident in plan.incidents:
             self._incidents[incident.incident_id] = incident
             if incident.state is IncidentState.RESOLVED:
-                self._switch(incident.key_hash, is_disabled=False)
-        for action in plan.actions:
-            self._actions.append(replace(action, state=ActionState.DONE, finished_at=plan.at))
+                self._give_back(incident.key_hash)
+        entered = {action.action_id: action for action in self._actions}
+        entered |= {action.action_id: action for action in plan.actions if action not in plan.intents}
+        for action in plan.intents:
+            entered[action.action_id] = replace(action, state=ActionState.DONE, finished_at=plan.at)
             self._stop(action, plan.at)
+        self._actions = list(entered.values())
         for incident in list(self._incidents.values()):
             if incident.resolved_at is not None and plan.at - incident.resolved_at > self._keep:
                 self._done[incident.incident_id] = self._incidents.pop(incident.incident_id)
@@ -115,11 +137,32 @@ class Books:
     def _stop(self, action: Action, at: datetime) -> None:
         incident = self._incidents[action.incident_id or ""]
         self.stops.append(Stop(at, action.key_hash, incident.incident_id, action.verb, incident.spent_nusd))
+        key = self.keys.get(action.key_hash)
+        if key is None:
+            return
         if action.verb is Verb.DISABLE:
-            self._switch(action.key_hash, is_disabled=True)
+            self._set(action.key_hash, replace(key.settings, is_disabled=True))
+        elif action.verb is Verb.CAP:
+            self._set(action.key_hash, replace(key.settings, limit_usd=action.limit_usd))
 
-    def _switch(self, key_hash: str, *, is_disabled: bool) -> None:
+    def _give_back(self, key_hash: str) -> None:
+        """The settings it was born with, and enabled."""
+        own = self._own.get(key_hash)
+        if own is not None:
+            self._set(key_hash, replace(own, is_disabled=False))
+
+    def _set(self, key_hash: str, settings: KeySettings) -> None:
         key = self.keys.get(key_hash)
-        if key is not None and key.settings.is_disabled != is_disabled:
-            switched = replace(key, settings=replace(key.settings, is_disabled=is_disabled))
-            self.keys = {**self.keys, key_hash: switched}
+        if key is not None and key.settings != settings:
+            self.keys = {**self.keys, key_hash: replace(key, settings=settings)}
+
+
+def _with_counters(key: ApiKey) -> ApiKey:
+    """Counters the recording does not tell begin at nothing."""
+    return replace(
+        key,
+        usage_nusd=key.usage_nusd or 0,
+        usage_daily_nusd=key.usage_daily_nusd or 0,
+        usage_weekly_nusd=key.usage_weekly_nusd or 0,
+        usage_monthly_nusd=key.usage_monthly_nusd or 0,
+    )

@@ -17,8 +17,8 @@ ALERT: Final = "alert"
 CAP: Final = "cap"
 REVOKE: Final = "revoke"
 
-OF_VERB: Final = {"cap": CAP, "disable": REVOKE}
-"""Action of a decision by the verb of what is done. Evidence for a cap that nothing carries out is an alert."""
+OF_VERB: Final = {"cap": CAP, "disable": REVOKE, "zero": REVOKE}
+"""Action of a decision by the verb of what is done. Evidence for a cap that policy does not allow is an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def decided(judgement: Judgement) -> list[Decision]:
     by_key: dict[str, list[Finding]] = {}
     for finding in told:
         by_key.setdefault(finding.key_hash, []).append(finding)
-    done = {action.key_hash: OF_VERB[action.verb.value] for action in judgement.plan.actions}
+    done = {action.key_hash: OF_VERB[action.verb.value] for action in judgement.plan.intents}
     return [
         Decision(
             judgement.at,

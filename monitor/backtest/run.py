@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from monitor.backtest.training import learn, warm_from
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
 from monitor.domain import BUCKET_S, Feedback, Incident, Verdict
+from monitor.notify import routing
 from monitor.pipeline import Pipeline, Window, new_state
 
 BUCKET = timedelta(seconds=BUCKET_S)
@@ -44,15 +45,21 @@ def replay(
     progress: Progress | None = None,
     watching: Watching | None = None,
     said: Iterable[Feedback] = (),
+    workspaces: Mapping[str, str] | None = None,
 ) -> Replay:
     """Replays a recording as an armed service with this policy would have lived it; `watching` is told of
     the moment from which on it is judged, and of each judgement. `said`: by people of keys, each heard when it was said.
+    `workspaces`: name by id, for policies and routes.
 
     Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
-    No decision sees anything after its own bucket."""
-    armed = settings.model_copy(update={"response": settings.response.model_copy(update={"mode": "enforce"})})
+    No decision sees anything after its own bucket. What a person would have to approve counts as approved at once."""
+    armed = settings.model_copy(
+        update={"response": settings.response.model_copy(update={"mode": "enforce", "approve": "off"})}
+    )
     pipeline = Pipeline(armed, recording.catalog, new_state(armed), trained)
-    books = Books(recording.keys, cooldown=settings.response.cooldown, said=said)
+    names = workspaces or {}
+    owners = routing.owners(recording.keys, routes=settings.routes, workspaces=names)
+    books = Books(recording.keys, cooldown=settings.response.cooldown, said=said, owners=owners, workspaces=names)
     turn = _turn(recording)
     past = _counted(recording, recording.since, turn, progress=progress)
     rest = _counted(recording, turn, recording.until, progress=progress)

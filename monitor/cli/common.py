@@ -90,8 +90,8 @@ def at_the_desk(settings: Settings) -> Iterator[Desk]:
 
 
 def person() -> str:
-    """Who types, as the journal and the audit trail know them."""
-    return f"cli:{getpass.getuser()}"
+    """Who types, as the journal, the audit trail and `response.approvers` know them; behind `sudo` the calling user."""
+    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # not generic in every click we allow

@@ -174,7 +174,7 @@ def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
     since = now - timedelta(hours=hours)
     with reading(settings) as store:
         found = find_key(store.keys.keys(include_vanished=True), key)
-        story = _story(store, found, since, now)
+        story = _story(store, found, since, now) | {"policy": _policy(settings, store, found)}
     if as_json:
         print_json(story)
         return
@@ -208,6 +208,17 @@ def _story(store: Store, key: ApiKey, since: datetime, now: datetime) -> dict[st
     }
 
 
+def _policy(settings: Settings, store: Store, key: ApiKey) -> dict[str, Any]:
+    """Which policy the key has, why, and what each rung asks for."""
+    from monitor.decide import ladder
+    from monitor.notify import routing
+
+    workspaces = store.keys.workspaces()
+    owner = routing.owners([key], routes=settings.routes, workspaces=workspaces)[key.key_hash]
+    found = ladder.matched(key, owner=owner, workspaces=workspaces, policies=settings.policies)
+    return {"name": found.policy.name, "why": found.why, "rungs": list(ladder.described(found.policy))}
+
+
 def _episodes(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings of one detector at most six hours apart, oldest episode first: what goes on is found again every minute."""
     episodes: dict[str, list[list[Finding]]] = {}
@@ -236,6 +247,8 @@ def _print_story(key: ApiKey, story: Mapping[str, Any]) -> None:
 
     state = "disabled" if key.settings.is_disabled else "live"
     click.echo(f"{clean(key.key_name)} ({clean(key.label)}), {state}\n{key.key_hash}")
+    policy = story["policy"]
+    click.echo(f"policy {clean(policy['why'])}; {clean('; '.join(policy['rungs']))}")
     rows = [
         (row["dimension"].name.lower(), row["value"] or "(none)", row["n_requests"], usd(row["cost_nusd"]))
         for row in story["used"]

@@ -3,11 +3,16 @@
 incidents.py   what belongs together, how an incident grows, when it is over
 life.py        when an incident comes back, when its silence ends, why it does not flap
 money.py       dollars unusual an hour, spent since onset, at risk
-policy.py      what the evidence asks for
+ladder.py      which policy a key has, and how far that lets the response go
+policy.py      what the evidence asks for, lowered by the policy
 crowd.py       many keys turning unusual together
 platform.py    such an event as an incident of its own
-guardrails.py  the fuses: why a wanted disable is not done
+guardrails.py  the checks: why a wanted act is not done
+fuses.py       how many keys may be acted upon, and one before the others
+caps.py        how far a limit is lowered
+proposals.py   acts that people must approve, or may object to
 verdicts.py    who passes; the enumerated why of everything else
+ineffective.py a disable without effect
 muting.py      whose notices are held back, and by what
 notices.py     what people are told, once
 calls.py       whom to call when nobody acknowledges
@@ -22,7 +27,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from monitor.config import Settings
-from monitor.decide import calls, crowd, incidents, life, muting, notices, platform, policy, verdicts
+from monitor.decide import (
+    calls,
+    crowd,
+    incidents,
+    ineffective,
+    life,
+    muting,
+    notices,
+    platform,
+    policy,
+    verdicts,
+)
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.guardrails import AUTOMATIC
@@ -44,19 +60,23 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     together = crowd.gathered(
         changes, context.incidents, context.verdicts, n_together=settings.response.correlated_keys, now=now
     )
-    wishes = [policy.wished(change, context.keys.get(change.incident.key_hash), settings, now) for change in changes]
+    wishes = [policy.wished(change, context, settings, now) for change in changes]
     judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
+    further, effects, failures = ineffective.escalated(context, settings, now)
     changed = {incident.incident_id: incident for incident in (*(each.incident for each in changes), *resolved)}
     current = changed | {each.incident_id: each for each in context.incidents if each.incident_id not in changed}
     current = _with_events(together, current, now)
-    told, current = notices.told(changes, resolved, judged, context, now, crowd=together, current=current)
-    called, current = _escalations(current, context, settings, now)
+    told, current = notices.told(changes, resolved, judged, actions, context, now, crowd=together, current=current)
+    escalations, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,
         incidents=tuple(incident for incident in current.values() if before.get(incident.incident_id) != incident),
-        actions=actions,
-        notices=(*told, *called),
-        verdicts=verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
+        actions=(*actions, *further),
+        notices=(*failures, *told, *escalations),
+        verdicts=(
+            *verdicts.unsaid((*judged, *verdicts.shadow_verdicts(shadow, now)), context.verdicts, settings),
+            *effects,
+        ),
     )
 
 

@@ -22,7 +22,12 @@ class Context:
     `quality`: how far each key's usage can be trusted; a key without an entry counts with its finding's own quality and
     keeps its incidents open. `n_live_keys`: keys not disabled, for the fuse by share.
     `is_enforcing`: False keeps everything automatic off whatever `response.mode` says (nothing armed yet, a replay).
-    `reenabled_at`: when a person last switched a key on again outside this program, by hash."""
+    `reenabled_at`: when a person last switched a key on again outside this program, by hash; `n_reenabled`: how often in 30 days.
+    `owners`: owner of a key as the routes name it, by hash; `workspaces`: name by id.
+    `usual_day_nusd`: normal spend of a day by hash, as far as it is known; `fleet_day_nusd`: that of all keys together.
+    `proven`: ids of disables seen to take effect (read back, and the counter stood still afterwards); `needs_canary` False:
+    all are taken for it. `grown_nusd`: by id of an action that should have stopped a key, what its counter grew later than
+    `response.escalate_after`."""
 
     incidents: tuple[Incident, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -35,5 +40,13 @@ class Context:
     source_is_healthy: bool = True
     is_enforcing: bool = False
     reenabled_at: Mapping[str, datetime] = field(default_factory=dict)
+    n_reenabled: Mapping[str, int] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+    workspaces: Mapping[str, str] = field(default_factory=dict)
+    usual_day_nusd: Mapping[str, int] = field(default_factory=dict)
+    fleet_day_nusd: int = 0
+    proven: frozenset[str] = frozenset()
+    needs_canary: bool = True
+    grown_nusd: Mapping[str, int] = field(default_factory=dict)
     silences: tuple[Silence, ...] = ()
     belonging: Belonging = field(default_factory=lambda: Belonging({}, {}))

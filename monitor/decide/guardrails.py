@@ -1,4 +1,5 @@
-"""The fuses: why a wanted disable is not done. Asked in a fixed order; the first refusal is the verdict.
+"""The checks: why a wanted disable or cap is not done. Asked in a fixed order, the fuses by number (`fuses.py`) after them; the
+first refusal is the verdict.
 
 Findings of detectors on trial (shadow) never come this far: they open no incident (`verdicts.shadow_verdicts`).
 
@@ -8,29 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.config import Settings
-from monitor.decide import muting
+from monitor.config import Response, Settings
+from monitor.decide import caps, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.policy import Wish
-from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, Quality, Reason, Verb
+from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, Quality, QuietHours, Reason, Verb
 
 AUTOMATIC: Final = "monitor"
 """`Action.requested_by` of what this program does by itself; people's actions never count against a fuse."""
 
-_DAY = timedelta(hours=24)
 _LONGEST_RETRY = timedelta(hours=6)
+_UNTOUCHED = frozenset({ActionState.PROPOSED, ActionState.APPROVED, ActionState.DENIED, ActionState.EXPIRED})
 
 Refusal = tuple[Reason, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One wanted disable and the facts it is judged by. `actions`: those of this key in the journal, oldest
+    """One wanted act and the facts it is judged by. `actions`: those of this key in the journal, oldest
     first; `false_alarm`: the last incident of the same cause that a person judged to be none."""
 
     wish: Wish
@@ -47,6 +48,24 @@ class Case:
         """The key it is about."""
         return self.wish.incident.key_hash
 
+    @property
+    def verb(self) -> Verb:
+        """What is wanted."""
+        assert self.wish.verb is not None  # cases are made of wishes that want something
+        return self.wish.verb
+
+    @property
+    def limit_usd(self) -> float | None:
+        """What a cap would lower the limit to; None where that cannot be told."""
+        if self.key is None:
+            return None
+        return caps.limit_for(
+            self.key,
+            self.settings.response,
+            usual_day_nusd=self.context.usual_day_nusd.get(self.key_hash),
+            expected_per_hour_nusd=self.wish.finding.spend.expected_per_hour_nusd,
+        )
+
 
 def observing(case: Case) -> Refusal | None:
     """Only alerts are wanted, or nothing is armed."""
@@ -60,6 +79,21 @@ def observing(case: Case) -> Refusal | None:
 def switched_off(case: Case) -> Refusal | None:
     """A person pulled the kill switch."""
     return (Reason.KILL_SWITCH, "the kill switch file exists") if case.context.is_kill_switch_on else None
+
+
+def quiet(case: Case) -> Refusal | None:
+    """The operator wants people to decide at this hour."""
+    found = quiet_now(case.settings.response, case.now)
+    return None if found is None else (Reason.QUIET_HOURS, found)
+
+
+def quiet_now(response: Response, now: datetime) -> str | None:
+    """The setting that makes this a quiet hour, None where it is none."""
+    local = now.astimezone(response.zone)
+    for text in response.quiet_hours:
+        if QuietHours.parse(text).covers(local):
+            return f"response.quiet_hours: {text} {response.timezone}"
+    return None
 
 
 def gone(case: Case) -> Refusal | None:
@@ -85,6 +119,18 @@ def already_disabled(case: Case) -> Refusal | None:
     return None
 
 
+def already_capped(case: Case) -> Refusal | None:
+    """The limit is as low already, or nobody knows what the key has used: a cap must neither raise a limit nor stop a key."""
+    if case.verb is not Verb.CAP or case.key is None:
+        return None
+    if case.limit_usd is None:
+        return Reason.STALE_DATA, "the issuer does not tell what the key has used"
+    if caps.is_capped(case.key, case.limit_usd):
+        limit_usd = case.key.settings.limit_usd or 0.0
+        return Reason.ALREADY_CAPPED, f"its limit is {limit_usd:,.2f} USD; a cap would be {case.limit_usd:,.2f}"
+    return None
+
+
 def pending(case: Case) -> Refusal | None:
     """An action on this key is under way, or one failed and its next attempt is not due.
 
@@ -92,20 +138,18 @@ def pending(case: Case) -> Refusal | None:
     for action in case.actions:
         if action.state is ActionState.INTENDED:
             return Reason.ACTION_PENDING, f"{action.action_id} ({action.verb}) has no outcome yet"
+    mine = [action for action in case.actions if action.verb is case.verb and action.state not in _UNTOUCHED]
     n_failed = 0
-    for action in reversed(case.actions):
-        if action.state is not ActionState.FAILED or action.verb is not Verb.DISABLE:
+    for action in reversed(mine):
+        if action.state is not ActionState.FAILED:
             break
         n_failed += 1
     if not n_failed:
         return None
     wait = min(_LONGEST_RETRY, case.settings.response.intent_ttl * 2 ** min(n_failed - 1, 16))
-    again_at = _ended_at(case.actions[-1]) + wait
+    again_at = ended_at(mine[-1]) + wait
     if case.now < again_at:
-        return (
-            Reason.ACTION_PENDING,
-            f"{case.actions[-1].action_id} failed; next attempt at {again_at:%Y-%m-%d %H:%M} UTC",
-        )
+        return Reason.ACTION_PENDING, f"{mine[-1].action_id} failed; next attempt at {again_at:%Y-%m-%d %H:%M} UTC"
     return None
 
 
@@ -113,14 +157,38 @@ def cooling_down(case: Case) -> Refusal | None:
     """A person wants this key on: it was restored or switched on again a short while ago.
 
     A key we disabled that is on now was switched on by somebody (or the inventory is older than our act): both
-    forbid a second disable."""
+    forbid a second disable. A key we capped may still be disabled, unless somebody has raised its limit again."""
     since = case.now - case.settings.response.cooldown
     reenabled_at = case.context.reenabled_at.get(case.key_hash)
     if reenabled_at is not None and reenabled_at > since:
         return Reason.COOLDOWN, f"switched on again by a person at {reenabled_at:%Y-%m-%d %H:%M} UTC"
     for action in case.actions:
-        if action.state is ActionState.DONE and _ended_at(action) > since:
-            return Reason.COOLDOWN, f"{action.action_id} ({action.verb}) at {_ended_at(action):%Y-%m-%d %H:%M} UTC"
+        if action.state is ActionState.DONE and ended_at(action) > since and not _is_outdone(action, case):
+            return Reason.COOLDOWN, f"{action.action_id} ({action.verb}) at {ended_at(action):%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def _is_outdone(action: Action, case: Case) -> bool:
+    """A cap still in force, where more than a cap is wanted now."""
+    if action.verb is not Verb.CAP or case.verb is Verb.CAP or action.limit_usd is None or case.key is None:
+        return False
+    return caps.is_capped(case.key, action.limit_usd)
+
+
+def reenabled(case: Case) -> Refusal | None:
+    """People switched it on again and again: it is theirs now."""
+    n, most = case.context.n_reenabled.get(case.key_hash, 0), case.settings.response.max_reenables
+    if n < most:
+        return None
+    return Reason.REENABLED, f"switched on again {n} times in 30 days (response.max_reenables = {most})"
+
+
+def denied(case: Case) -> Refusal | None:
+    """A person said no a short while ago."""
+    since = case.now - case.settings.response.cooldown
+    for action in reversed(case.actions):
+        if action.state is ActionState.DENIED and ended_at(action) > since:
+            return Reason.DENIED, f"{action.action_id}, by {action.decided_by or 'a person'}"
     return None
 
 
@@ -180,61 +248,21 @@ def correlated(case: Case) -> Refusal | None:
 CHECKS: Final = (
     observing,
     switched_off,
+    quiet,
     gone,
     protected,
     already_disabled,
+    already_capped,
     pending,
     cooling_down,
+    reenabled,
+    denied,
     judged_false,
     silenced,
     ill_known,
     correlated,
 )
 """In this order; then the fuses by number, then dry-run (so that `dry_run` means: everything else would have let it pass)."""
-
-
-@dataclass(slots=True)
-class Fuses:
-    """How many more keys may be disabled automatically. Counts keys, not attempts; expired intents touched nothing."""
-
-    settings: Settings
-    n_live_keys: int
-    in_hour: set[str] = field(default_factory=set)
-    in_day: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, context: Context, settings: Settings, now: datetime) -> Fuses:
-        """The fuses as the journal leaves them. An intent from the future (the clock was set back) counts."""
-        acts = [a for a in context.actions if _uses_fuse(a) and a.intended_at > now - _DAY]
-        hour_ago = now - timedelta(hours=1)
-        return cls(
-            settings=settings,
-            n_live_keys=context.n_live_keys,
-            in_hour={action.key_hash for action in acts if action.intended_at > hour_ago},
-            in_day={action.key_hash for action in acts},
-        )
-
-    def refusal(self, key_hash: str) -> Refusal | None:
-        """Which fuse would blow."""
-        response = self.settings.response
-        if len(self.in_hour | {key_hash}) > response.max_per_hour:
-            return Reason.FUSE_HOUR, f"response.max_per_hour = {response.max_per_hour}"
-        if len(self.in_day | {key_hash}) > response.max_per_day:
-            return Reason.FUSE_DAY, f"response.max_per_day = {response.max_per_day}"
-        if len(self.in_day | {key_hash}) > allowed_by_share(response.max_share_of_keys, self.n_live_keys):
-            share, n_keys = response.max_share_of_keys, self.n_live_keys
-            return Reason.FUSE_SHARE, f"response.max_share_of_keys = {share:g} of {n_keys} keys"
-        return None
-
-    def use(self, key_hash: str) -> None:
-        """Takes one disable off the fuses."""
-        self.in_hour.add(key_hash)
-        self.in_day.add(key_hash)
-
-
-def allowed_by_share(share: float, n_live_keys: int) -> int:
-    """Keys the share allows in 24 hours: rounded down, always at least one."""
-    return max(1, int(share * n_live_keys + 1e-9))
 
 
 def first_refusal(case: Case) -> Refusal | None:
@@ -250,10 +278,6 @@ def by_dollars(cases: Iterable[Case]) -> Sequence[Case]:
     )
 
 
-def _uses_fuse(action: Action) -> bool:
-    is_automatic = action.requested_by == AUTOMATIC and action.verb is Verb.DISABLE
-    return is_automatic and action.state is not ActionState.EXPIRED
-
-
-def _ended_at(action: Action) -> datetime:
+def ended_at(action: Action) -> datetime:
+    """When an action got its outcome; as long as it has none, when it was intended."""
     return action.finished_at or action.intended_at

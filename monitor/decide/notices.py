@@ -7,22 +7,38 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from monitor.decide import muting
+from monitor.decide import fuses, listing, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd, event_id, is_telling, shared_cause
 from monitor.decide.incidents import Change
-from monitor.domain import NUSD, Incident, IncidentKind, MessageKind, Notice, Reason, Verdict
-from monitor.wording import MAX_NAME, one_line, shorten
-
-FUSES: Final = frozenset({Reason.FUSE_HOUR, Reason.FUSE_DAY, Reason.FUSE_SHARE})
+from monitor.decide.proposals import UNAPPROVED
+from monitor.domain import (
+    Action,
+    ActionState,
+    Incident,
+    IncidentKind,
+    MessageKind,
+    Notice,
+    Reason,
+    Verdict,
+)
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
+
+THEIRS: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.REENABLED}
+"""Reasons by which something that would have been done is left to people: each incident is told of that once."""
+
+_TOGETHER: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.CANARY}
+"""Reasons by which keys wait together: more than `GATHERED` of them are told of in one message."""
+
+GATHERED: Final = 5
 
 
 def told(
     changes: Sequence[Change],
     resolved: Sequence[Incident],
     verdicts: Sequence[Verdict],
+    actions: Sequence[Action],
     context: Context,
     now: datetime,
     *,
@@ -32,24 +48,29 @@ def told(
     """Notices of this pass, and all incidents (`current`, by id) with what is told now marked as told.
 
     One notice for each incident and step, except that a crowd of keys, keys waiting behind a blown fuse, keys explained by a
-    source incident, and a crowd that is over are one notice each. What is silenced stays untold, and is told when the silence
+    source incident, and a crowd that is over are one notice each. What the policy of a key does not
+    want told stays untold. What is silenced stays untold, and is told when the silence
     ends and it is not over. Outcomes of actions are told after they are known, elsewhere."""
     by_incident = {verdict.incident_id: verdict for verdict in (*context.verdicts, *verdicts)}
     untold = [each for each in current.values() if _is_untold(each) and muting.silenced_by(each, context, now) is None]
     explained = {each.incident_id: source for each in untold if (source := muting.explained_by(each, current.values()))}
+    untold = [each for each in untold if not _is_below(each, by_incident)]
     grown = [_as_told(each, now) for each in untold if each.incident_id not in explained]
     after = dict(current) | {each.incident_id: each for each in grown}
     together = [each for each in grown if _is_of_crowd(each, crowd)]
     apart = [each for each in grown if not _is_of_crowd(each, crowd)]
-    notices = [
+    gathered = [each for each in apart if _reason(each, by_incident) in _TOGETHER]
+    if len(gathered) <= GATHERED:
+        gathered = []
+    told_now = {each.incident_id for each in grown}
+    waiting = _waiting(changes, by_incident, context, already_told=told_now)
+    notices = [_crowd_notice(together, context, crowd, now)] if together else []
+    notices += [
         Notice(kind=MessageKind.ALERT, at=now, incident=each, verdict=by_incident.get(each.incident_id))
-        for each in by_dollars(apart)
+        for each in by_dollars(each for each in apart if each not in gathered)
     ]
-    if together:
-        notices.insert(0, _crowd_notice(together, context, crowd, now))
-    waiting = _waiting(changes, by_incident, context, already_told={i.incident_id for i in grown})
-    if waiting:
-        notices.append(_fuse_notice(waiting, context, now))
+    notices += _waiting_notices([*gathered, *waiting], by_incident, context, now)
+    notices += _proposal_notices(actions, context, changes, by_incident, now, alerted=told_now)
     heard = [each for each in resolved if each.told_step and muting.silenced_by(each, context, now) is None]
     notices += _endings(heard, crowd, now)
     for source in {each.incident_id: each for each in explained.values()}.values():
@@ -57,6 +78,16 @@ def told(
         notices += _explained_notice(source, theirs, context, now)
         after |= _joined(source, theirs)
     return tuple(notices), after
+
+
+def _reason(incident: Incident, verdicts: Mapping[str, Verdict]) -> Reason | None:
+    verdict = verdicts.get(incident.incident_id)
+    return verdict.reason if verdict else None
+
+
+def _is_below(incident: Incident, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether the policy of its key asks for more before people are told."""
+    return _reason(incident, verdicts) is Reason.BELOW_NOTICE
 
 
 def _is_untold(incident: Incident) -> bool:
@@ -68,8 +99,8 @@ def _as_told(incident: Incident, now: datetime) -> Incident:
 
 
 def _endings(resolved: Sequence[Incident], crowd: Crowd, now: datetime) -> list[Notice]:
-    notices = []
     over = [each for each in resolved if each.incident_id in crowd.members]
+    notices: list[Notice] = []
     if over:
         text = f"{len(over)} incidents of keys that turned unusual together are resolved."
         thread = _thread(over, crowd)
@@ -104,15 +135,66 @@ def _is_of_crowd(incident: Incident, crowd: Crowd) -> bool:
 def _waiting(
     changes: Iterable[Change], verdicts: Mapping[str, Verdict], context: Context, *, already_told: set[str]
 ) -> list[Incident]:
-    """Incidents that a fuse holds back now, not told by an alert of this pass, and never told of a fuse before."""
-    before = {verdict.incident_id for verdict in context.verdicts if verdict.reason in FUSES}
+    """Incidents that are left to people now, not told by an alert of this pass, and never told of such a reason before."""
+    before = {verdict.incident_id for verdict in context.verdicts if verdict.reason in THEIRS}
     return [
         change.incident
         for change in changes
-        if (verdict := verdicts.get(change.incident.incident_id)) is not None
-        and verdict.reason in FUSES
-        and change.incident.incident_id not in already_told | before
+        if _reason(change.incident, verdicts) in THEIRS and change.incident.incident_id not in already_told | before
     ]
+
+
+def _waiting_notices(
+    incidents: Sequence[Incident], verdicts: Mapping[str, Verdict], context: Context, now: datetime
+) -> list[Notice]:
+    """One notice for all keys that wait for the same kind of reason."""
+    groups: dict[str, list[Incident]] = {}
+    for incident in incidents:
+        groups.setdefault(_HEADS[_reason(incident, verdicts) or Reason.FUSE_HOUR], []).append(incident)
+    return [_listing(head.format(n=len(group)), group, context, now) for head, group in sorted(groups.items())]
+
+
+_BY_HAND: Final = "Disable by hand what is abused: `openrouter-monitor revoke KEY`."
+_FUSE_HEAD: Final = (
+    f"{{n}} more would have been disabled, but a fuse allows no further automatic action now. {_BY_HAND}"
+)
+_HEADS: Final[Mapping[Reason, str]] = {
+    **dict.fromkeys(fuses.BLOWN, _FUSE_HEAD),
+    Reason.QUIET_HOURS: f"{{n}} would have been acted upon, but in quiet hours nothing automatic happens. {_BY_HAND}",
+    Reason.REENABLED: f"{{n}} would have been disabled, but people switched it on again before. {_BY_HAND}",
+    Reason.CANARY: "{n} more are to be disabled once the first disable was seen to take effect, as far as the fuses allow.",
+}
+
+
+def _proposal_notices(
+    actions: Iterable[Action],
+    context: Context,
+    changes: Iterable[Change],
+    verdicts: Mapping[str, Verdict],
+    now: datetime,
+    *,
+    alerted: set[str],
+) -> list[Notice]:
+    """Of proposals: those made for an incident that no alert of this pass tells of, and those that are over."""
+    incidents = {each.incident_id: each for each in context.incidents}
+    incidents |= {change.incident.incident_id: change.incident for change in changes}
+    notices = []
+    for action in actions:
+        incident = incidents.get(action.incident_id or "")
+        if action.state is ActionState.PROPOSED and action.incident_id not in alerted and incident is not None:
+            verdict = verdicts.get(incident.incident_id)
+            head = f"{action.action_id} is proposed: {verdict.detail if verdict else action.verb.value}"
+            notices.append(_listing(head, [incident], context, now, thread=incident.incident_id))
+        elif action.state is ActionState.EXPIRED and action.detail == UNAPPROVED:
+            notices.append(
+                Notice(MessageKind.ACTION_FAILED, now, incident=incident, action=action, detail=action.detail)
+            )
+        elif action.state is ActionState.EXPIRED:
+            text = f"{action.action_id} ({action.verb}) was dropped: {action.detail}."
+            thread = incident.incident_id if incident else None
+            shown = (incident,) if incident else ()
+            notices.append(Notice(MessageKind.SOURCE, now, detail=text, incidents=shown, thread=thread))
+    return notices
 
 
 def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd, now: datetime) -> Notice:
@@ -144,14 +226,6 @@ def _thread(incidents: Sequence[Incident], crowd: Crowd) -> str | None:
     return event_id(event) if event else None
 
 
-def _fuse_notice(incidents: Sequence[Incident], context: Context, now: datetime) -> Notice:
-    head = (
-        f"{len(incidents)} more would have been disabled, but a fuse allows no further automatic action now."
-        " Disable by hand what is abused: `openrouter-monitor revoke KEY`."
-    )
-    return _listing(head, incidents, context, now)
-
-
 def _listing(
     head: str,
     incidents: Sequence[Incident],
@@ -161,19 +235,10 @@ def _listing(
     before: Sequence[Incident] = (),
     thread: str | None = None,
 ) -> Notice:
-    """A notice that names every key, however many: none is lost in a storm. `before`: further incidents of the same matter, told
-    of already."""
+    """A notice that names every key, however many. `before`: further incidents of the same matter, told of already."""
     ordered = by_dollars(incidents)
-    lines = [_line(each, context) for each in ordered]
-    lines += [f"{_line(each, context)}, told of before" for each in by_dollars(before)]
+    lines = listing.lines(ordered, by_dollars(before), context.keys)
     return Notice(kind=MessageKind.SOURCE, at=now, detail="\n".join([head, *lines]), incidents=ordered, thread=thread)
-
-
-def _line(incident: Incident, context: Context) -> str:
-    key = context.keys.get(incident.key_hash)
-    name = shorten(one_line(key.key_name), MAX_NAME) if key else "(not in the inventory)"
-    per_hour, at_risk = incident.per_hour_nusd / NUSD, incident.at_risk_nusd / NUSD
-    return f"{incident.key_hash[:12]} {name}: {per_hour:,.2f} USD/h, {at_risk:,.2f} USD at risk, {incident.incident_id}"
 
 
 def by_dollars(incidents: Iterable[Incident]) -> tuple[Incident, ...]:

@@ -1,17 +1,21 @@
 """What the evidence asks for, before any fuse: the rung wanted for an incident in this pass, and why.
 
-Evidence for a disable that policy does not take for enough counts as one rung less, so that more of it is never milder.
-There is no responder for a cap: such a key is only told of."""
+The evidence says how far the response may go at most; the policy of the key may only lower that. Evidence for a disable that
+is not taken for enough counts as one rung less, so that more of it is never milder. A rung that policy does not allow stays
+an alert.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from monitor.config import Settings
-from monitor.decide import money
+from monitor.config import Policy, Settings
+from monitor.decide import ladder, money
+from monitor.decide.context import Context
 from monitor.decide.incidents import Change
-from monitor.domain import NUSD, TWIN, ApiKey, Finding, Incident, Reason, Rung
+from monitor.decide.ladder import Stake
+from monitor.domain import NUSD, TWIN, ApiKey, Finding, Incident, Reason, Rung, Verb
 
 YOUNG_NOTE = "young"
 """Word in `DataQuality.notes` by which the features say that a key has too little history of its own."""
@@ -19,28 +23,33 @@ YOUNG_NOTE = "young"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the evidence of one pass asks for: `finding` is the strongest witness of it."""
+    """What the evidence of one pass asks for: `finding` is the strongest witness of it.
+
+    `verb`: what is to be done if no fuse refuses, None: people are told, or at `Rung.NONE` not even that. `hold`: how long they
+    may object before."""
 
     incident: Incident
     finding: Finding
     rung: Rung
     reason: Reason
     detail: str
-
-    @property
-    def wants_disable(self) -> bool:
-        """Whether the fuses are asked at all."""
-        return self.rung is Rung.DISABLE
+    verb: Verb | None = None
+    hold: timedelta = timedelta(0)
 
 
-def wished(change: Change, key: ApiKey | None, settings: Settings, now: datetime) -> Wish:
+def wished(change: Change, context: Context, settings: Settings, now: datetime) -> Wish:
     """The strongest wish among the findings of this pass; earlier findings do not count, evidence must be present now."""
-    wishes = [_wish(change.incident, each, key, settings=settings, now=now) for each in change.findings]
+    key_hash = change.incident.key_hash
+    key = context.keys.get(key_hash)
+    owner = context.owners.get(key_hash, "")
+    policy = ladder.matched(key, owner=owner, workspaces=context.workspaces, policies=settings.policies).policy
+    wishes = [_wish(change.incident, each, key, policy=policy, settings=settings, now=now) for each in change.findings]
     if len(wishes) == 1:
         return wishes[0]
     return max(
         wishes,
         key=lambda wish: (
+            wish.verb is not None,
             wish.rung,
             wish.reason is Reason.HARD_RULE,
             money.unusual_per_hour(wish.finding.spend),
@@ -67,19 +76,46 @@ def _rule_of(finding: Finding) -> str:
     return finding.causes[0].sentence if finding.causes else finding.detector
 
 
-def _wish(incident: Incident, finding: Finding, key: ApiKey | None, *, settings: Settings, now: datetime) -> Wish:
+def _wish(
+    incident: Incident, finding: Finding, key: ApiKey | None, *, policy: Policy, settings: Settings, now: datetime
+) -> Wish:
+    rung, reason, detail = _evidence(finding, key, settings, now)
+    stake = Stake(
+        per_hour_nusd=money.unusual_per_hour(finding.spend),
+        at_risk_nusd=money.at_risk(finding.spend, key=key, now=now, people_within=settings.response.people_within),
+        lasted=finding.at - min(finding.onset_at, incident.onset_at),
+    )
+    is_rule = finding.p_value is None
+    why = [detail] if detail else []
+    for step in (Rung.DISABLE, Rung.CAP):
+        if step > rung:
+            continue
+        missing = ladder.shortfall(policy, step, stake, is_rule=is_rule)
+        if missing is None:
+            enough = Reason.HARD_RULE if reason is Reason.HARD_RULE else Reason.CROSSED_THRESHOLD
+            return Wish(
+                incident, finding, step, enough, "; ".join(why), ladder.VERBS[step], ladder.hold_of(policy, step)
+            )
+        if policy is not ladder.DEFAULT:
+            reason, why = Reason.POLICY, [*why, missing]
+    missing = ladder.shortfall(policy, Rung.NOTIFY, stake, is_rule=is_rule)
+    if missing is not None:
+        return Wish(incident, finding, Rung.NONE, Reason.BELOW_NOTICE, missing)
+    return Wish(incident, finding, min(rung, Rung.CAP), reason, "; ".join(why))
+
+
+def _evidence(finding: Finding, key: ApiKey | None, settings: Settings, now: datetime) -> tuple[Rung, Reason, str]:
+    """The highest rung the finding supports for this key, whatever its policy; why, if that is less than a disable."""
     if finding.rung < Rung.DISABLE:
-        return Wish(incident, finding, finding.rung, Reason.BELOW_THRESHOLD, _twin_of(finding))
+        return finding.rung, Reason.BELOW_THRESHOLD, _twin_of(finding)
     if finding.p_value is None:
         # The operator wrote "crossing this rule is enough": no floor, no age.
-        return Wish(incident, finding, Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding))
+        return Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding)
     if is_young(finding, key, settings, now):
-        return Wish(
-            incident, finding, Rung.CAP, Reason.BELOW_THRESHOLD, "a young key is not disabled by the model alone"
-        )
+        return Rung.CAP, Reason.BELOW_THRESHOLD, "a young key is not disabled by the model alone"
     unusual_usd = money.unusual_per_hour(finding.spend) / NUSD
     if unusual_usd < settings.response.min_usd_per_hour:
         floor = settings.response.min_usd_per_hour
         detail = f"{unusual_usd:.2f} USD/h unusual is under response.min_usd_per_hour = {floor:.2f}"
-        return Wish(incident, finding, Rung.CAP, Reason.BELOW_THRESHOLD, detail)
-    return Wish(incident, finding, Rung.DISABLE, Reason.CROSSED_THRESHOLD, f"{unusual_usd:.2f} USD/h unusual")
+        return Rung.CAP, Reason.BELOW_THRESHOLD, detail
+    return Rung.DISABLE, Reason.CROSSED_THRESHOLD, f"{unusual_usd:.2f} USD/h unusual"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from monitor.config import Settings
-from monitor.decide import guardrails
+from monitor.decide import guardrails, proposals
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
-from monitor.decide.guardrails import Case, Fuses
+from monitor.decide.fuses import Fuses
+from monitor.decide.guardrails import Case
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, grouped, leading
 from monitor.decide.policy import Wish
 from monitor.domain import PLANNED, PROBE, Action, Finding, Incident, Reason, Verb, Verdict, short_id
@@ -18,8 +20,9 @@ from monitor.domain import PLANNED, PROBE, Action, Finding, Incident, Reason, Ve
 def judged(
     wishes: Sequence[Wish], context: Context, settings: Settings, now: datetime, *, crowd: Crowd
 ) -> tuple[tuple[Verdict, ...], tuple[Action, ...]]:
-    """A verdict for every wish, and the actions of those that pass. Order of `wishes` does not matter."""
-    verdicts = [_verdict(wish, wish.reason, wish.detail, now=now) for wish in wishes if not wish.wants_disable]
+    """A verdict for every wish, and the actions to journal: intents of those that pass, proposals, and proposals that are
+    over. Order of `wishes` does not matter."""
+    verdicts = [_verdict(wish, wish.reason, wish.detail, now=now) for wish in wishes if wish.verb is None]
     journal, alarms = _by_key(context.actions), _false_alarms(context.incidents)
     cases = [
         Case(
@@ -33,17 +36,17 @@ def judged(
             now=now,
         )
         for wish in wishes
-        if wish.wants_disable
+        if wish.verb is not None
     ]
-    fuses = Fuses.of(context, settings, now)
+    fuses = {verb: Fuses.of(verb, context, settings, now) for verb in (Verb.DISABLE, Verb.CAP)}
     actions: dict[str, Action] = {}
     for case in guardrails.by_dollars(cases):
-        verdict = _judged_case(case, fuses, taken=actions)
+        verdict, action = _judged_case(case, fuses[case.verb], taken=actions)
         verdicts.append(verdict)
-        if verdict.is_act:
-            actions[case.key_hash] = _intent(case)
+        if action is not None:
+            actions[case.key_hash] = action
     ordered = sorted(verdicts, key=lambda verdict: verdict.incident_id)
-    return tuple(ordered), tuple(actions.values())
+    return tuple(ordered), (*actions.values(), *proposals.over(context.actions, actions.values(), now))
 
 
 def _by_key(actions: Iterable[Action]) -> Mapping[str, tuple[Action, ...]]:
@@ -110,7 +113,8 @@ def _is_known(verdict: Verdict, latest: Mapping[str, Verdict], settings: Setting
     return (verdict.rung, verdict.is_act, verdict.reason) == (last.rung, last.is_act, last.reason)
 
 
-def _judged_case(case: Case, fuses: Fuses, *, taken: Mapping[str, Action]) -> Verdict:
+def _judged_case(case: Case, fuses: Fuses, *, taken: Mapping[str, Action]) -> tuple[Verdict, Action | None]:
+    """The verdict of one case, and what it adds to the journal."""
     wish = case.wish
     refusal = guardrails.first_refusal(case)
     if refusal is None and case.key_hash in taken:
@@ -118,11 +122,19 @@ def _judged_case(case: Case, fuses: Fuses, *, taken: Mapping[str, Action]) -> Ve
     if refusal is None:
         refusal = fuses.refusal(case.key_hash)
     if refusal is not None:
-        return _verdict(wish, *refusal, now=case.now)
+        return _verdict(wish, *refusal, now=case.now), None
     fuses.use(case.key_hash)
     if case.settings.response.mode != "enforce":
-        return _verdict(wish, Reason.DRY_RUN, f"would be disabled: {wish.detail}", now=case.now)
-    return _verdict(wish, wish.reason, wish.detail, now=case.now, is_act=True)
+        would = f"would be {DONE_BY[case.verb]}: {wish.detail}"
+        return _verdict(wish, Reason.DRY_RUN, would, now=case.now), None
+    action, waits = proposals.step(case)
+    if waits is not None:
+        return _verdict(wish, *waits, now=case.now), action
+    return _verdict(wish, wish.reason, wish.detail, now=case.now, is_act=True), action
+
+
+DONE_BY: Final[Mapping[Verb, str]] = {Verb.DISABLE: "disabled", Verb.CAP: "capped"}
+"""What would have happened to a key."""
 
 
 def _verdict(wish: Wish, reason: Reason, detail: str, *, now: datetime, is_act: bool = False) -> Verdict:
@@ -134,20 +146,4 @@ def _verdict(wish: Wish, reason: Reason, detail: str, *, now: datetime, is_act: 
         is_act=is_act,
         reason=reason,
         detail=detail,
-    )
-
-
-def _intent(case: Case) -> Action:
-    """The intent to disable: `prior` is what the inventory last saw, which is what a restore puts back."""
-    assert case.key is not None  # `guardrails.gone` refuses what is not in the inventory
-    return Action(
-        action_id=short_id("ACT", case.wish.incident.incident_id, Verb.DISABLE, case.now.isoformat()),
-        verb=Verb.DISABLE,
-        key_hash=case.key_hash,
-        incident_id=case.wish.incident.incident_id,
-        requested_by=guardrails.AUTOMATIC,
-        reason=case.wish.reason,
-        prior=case.key.settings,
-        intended_at=case.now,
-        expires_at=case.now + case.settings.response.intent_ttl,
     )

@@ -111,6 +111,7 @@ class FakeOpenRouter:
             ("GET", "/keys", self._keys),
             ("GET", "/keys/{hash}", self._one_key),
             ("PATCH", "/keys/{hash}", self._patch_key),
+            ("DELETE", "/keys/{hash}", self._delete_key),
             ("GET", "/key", self._calling_key),
             ("GET", "/credits", self._credits),
             ("GET", "/organization/members", self._members),
@@ -244,6 +245,11 @@ class FakeOpenRouter:
         key.include_byok_in_limit = body.get("include_byok_in_limit", key.include_byok_in_limit)
         key.updated_at = now
         return self._whole_key(key)
+
+    async def _delete_key(self, request: web.Request) -> web.Response:
+        wire.only_parameters(request.query, set())
+        self.world.delete_key(self._named(request))
+        return wire.ok({"deleted": True})
 
     async def _calling_key(self, request: web.Request) -> web.Response:
         wire.only_parameters(request.query, set())

@@ -6,6 +6,7 @@ All times are aware UTC `datetime`; a window is half-open `[since, until)`.
 
 units.py      What everything is counted in, and the clock.
 keys.py       API keys as the inventory knows them.
+hours.py      Hours of the week in which nothing automatic happens.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
 feedback.py   What a person says of a key's usage.
@@ -19,12 +20,13 @@ plan.py       What `decide` wants done.
 
 from __future__ import annotations
 
-from monitor.domain.actions import Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
 from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
+from monitor.domain.hours import QuietHours
 from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
-from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace, used_nusd
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.silences import LONGEST_SILENCE, Belonging, Silence
@@ -40,6 +42,7 @@ __all__ = [
     "PLANNED",
     "PROBE",
     "TWIN",
+    "WAITING",
     "Action",
     "ActionState",
     "ApiKey",
@@ -71,6 +74,7 @@ __all__ = [
     "Picture",
     "Plan",
     "Quality",
+    "QuietHours",
     "Reason",
     "Receipt",
     "Rung",
@@ -84,4 +88,5 @@ __all__ = [
     "Verified",
     "Workspace",
     "short_id",
+    "used_nusd",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from monitor.domain.units import NUSD
+
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
@@ -71,3 +73,26 @@ class Inventory:
     is_complete: bool = True
     warnings: tuple[str, ...] = ()
     n_unsettled: int = 0
+
+
+def used_nusd(key: ApiKey) -> int | None:
+    """What counts against the key's limit in the present reset period, never too little; None where the issuer does not tell.
+
+    The issuer's own `limit - limit_remaining` where there is a limit, and the counters of the period, whichever is more. Bring-
+    your-own-key usage counts where `include_byok_in_limit`; of a week or a month only its lifetime counter is known here."""
+    settings, known = key.settings, []
+    if settings.limit_usd is not None and key.limit_remaining_usd is not None:
+        known.append(round((settings.limit_usd - key.limit_remaining_usd) * NUSD))
+    counter = {
+        None: key.usage_nusd,
+        "daily": key.usage_daily_nusd,
+        "weekly": key.usage_weekly_nusd,
+        "monthly": key.usage_monthly_nusd,
+    }.get(settings.limit_reset)
+    own = 0
+    if settings.include_byok_in_limit:
+        of_today = key.byok_usage_daily_nusd if settings.limit_reset == "daily" else None
+        own = of_today if of_today is not None else (key.byok_usage_nusd or 0)
+    if counter is not None:
+        known.append(counter + own)
+    return max(known, default=None)

@@ -22,9 +22,11 @@ log = logging.getLogger(__name__)
 async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     """Carries out intents that are already journalled, one after the other; each outcome is written before the next begins.
 
-    Raises StoreError."""
+    Left out are proposals, and what somebody denied since the intent was written. Raises StoreError."""
     done = []
     for action in actions:
+        if action.state is not ActionState.INTENDED or await asyncio.to_thread(_is_denied, app, action):
+            continue
         why_not = await asyncio.to_thread(_stopped, app) if action.requested_by == AUTOMATIC else ""
         if why_not:
             finished = replace(action, state=ActionState.EXPIRED, finished_at=app.now(), detail=why_not)
@@ -54,6 +56,14 @@ async def resolve_open(app: App, *, older_than: timedelta = timedelta(0)) -> tup
     for action in finished:
         await _finish(app, action)
     return finished
+
+
+def _is_denied(app: App, action: Action) -> bool:
+    """Whether a person said no to what was a proposal, at the very moment it became an intent."""
+    if action.not_before is None and not action.decided_by:
+        return False
+    mine = app.store.ledger.actions(key_hash=action.key_hash)
+    return any(each.action_id == action.action_id and each.state is ActionState.DENIED for each in mine)
 
 
 async def _finish(app: App, action: Action) -> None:

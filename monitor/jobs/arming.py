@@ -36,7 +36,16 @@ REMEDY: Final = (
 )
 
 _SECTIONS: Final = ("detection", "response", "incidents")
-_OF_NO_MATTER: Final = ("mode", "intent_ttl", "kill_switch", "replay_valid_for", "armed_without_replay")
+_OF_NO_MATTER: Final = (
+    "mode",
+    "intent_ttl",
+    "kill_switch",
+    "replay_valid_for",
+    "armed_without_replay",
+    "approvers",
+    "approve_within",
+    "escalate_after",
+)
 """Settings of `response` that change no decision of a replay."""
 
 _MORE_CAREFUL: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -44,6 +53,11 @@ _MORE_CAREFUL: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "response.max_per_hour": lambda replayed, armed: armed <= replayed,
     "response.max_per_day": lambda replayed, armed: armed <= replayed,
     "response.max_share_of_keys": lambda replayed, armed: armed <= replayed,
+    "response.max_share_of_spend": lambda replayed, armed: armed <= replayed,
+    "response.max_per_run": lambda replayed, armed: armed <= replayed,
+    "response.max_reenables": lambda replayed, armed: armed <= replayed,
+    "response.quiet_hours": lambda replayed, armed: set(replayed) <= set(armed),
+    "response.approve": lambda replayed, armed: armed != "off",
     "response.correlated_keys": lambda replayed, armed: armed <= replayed,
     "response.min_usd_per_hour": lambda replayed, armed: armed >= replayed,
 }
@@ -69,7 +83,18 @@ class Replayed:
 
 
 def policy_of(settings: Settings) -> dict[str, object]:
-    """The settings that bear on decisions, by dotted name, as JSON values."""
+    """The settings that bear on decisions, by dotted name, as JSON values. Routes do, where a policy goes by owner."""
+    ladder = [policy.model_dump(mode="json") for policy in settings.policies]
+    routes = [route.model_dump(mode="json") for route in settings.routes]
+    by_owner = any(policy.owner is not None for policy in settings.policies)
+    return {
+        "policies": ladder,
+        "routes": routes if by_owner else [],
+        **_sections(settings),
+    }
+
+
+def _sections(settings: Settings) -> dict[str, object]:
     return {
         f"{section}.{name}": value
         for section in _SECTIONS

@@ -1,21 +1,46 @@
-"""What a person asks for: restore and revoke, journalled and carried out like any automatic action."""
+"""What a person asks for: restore, revoke and delete, journalled and carried out like any automatic action."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from monitor.domain import Action, ApiKey, Plan
+from monitor.errors import ActionFailed, NotFound
 from monitor.jobs import act
 from monitor.jobs.app import App
 from monitor.respond import requests
+from monitor.respond.base import KeyDeletion
+from monitor.respond.delete import DeleteKey
 
 
-async def restore(app: App, key: ApiKey, *, requested_by: str) -> Action:
-    """Puts a key back exactly as it was before its latest disable. Raises ActionFailed where there is nothing to put back."""
+async def restore(app: App, key: ApiKey, *, requested_by: str, is_forced: bool = False) -> Action:
+    """Puts a key back exactly as it was before the first of our changes still in force.
+
+    Raises ActionFailed where there is nothing to put back, where the key is gone, or where somebody changed its settings
+    since and not `is_forced`; SourceError where the key cannot be read."""
     journal = await asyncio.to_thread(app.store.ledger.actions, key_hash=key.key_hash)
-    now = app.now()
-    ttl = app.settings.response.intent_ttl
-    return await _do(app, requests.restore_request(key.key_hash, journal, requested_by=requested_by, now=now, ttl=ttl))
+    try:
+        fresh = await app.control.read(key.key_hash)
+    except NotFound as error:
+        raise ActionFailed(
+            f"key {key.key_hash[:12]} no longer exists at the issuer and cannot be restored; create a new one",
+            permanent=True,
+        ) from error
+    now, ttl = app.now(), app.settings.response.intent_ttl
+    request = requests.restore_request(fresh, journal, requested_by=requested_by, now=now, ttl=ttl, is_forced=is_forced)
+    return await _do(app, request)
+
+
+async def delete(app: App, key: ApiKey, deletion: KeyDeletion, *, requested_by: str) -> Action:
+    """Deletes a key for good; who calls has had its name typed. Raises SourceError if the key cannot be read first."""
+    fresh = await app.control.read(key.key_hash)
+    request = requests.delete_request(
+        fresh, requested_by=requested_by, now=app.now(), ttl=app.settings.response.intent_ttl
+    )
+    responder = DeleteKey(app.control, deletion)
+    able = replace(app, responders={**app.responders, responder.verb: responder})
+    return await _do(able, request)
 
 
 async def revoke(app: App, key: ApiKey, *, requested_by: str, incident_id: str | None = None) -> Action:

@@ -24,9 +24,9 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, Incident, Inventory
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, facts, health, startup, unattributed
+from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, unattributed
 from monitor.jobs.app import App
 from monitor.pipeline import Judgement
 
@@ -156,6 +156,7 @@ class Watch:
             report.errors["keys"] = error
             return None
         await asyncio.to_thread(store.keys.record, inventory)
+        await asyncio.to_thread(self._note_effects, inventory)
         report.worked.add("keys")
         report.n_keys = len(inventory.keys)
         sample = counters.sample(inventory, store.keys.catalog)
@@ -168,6 +169,13 @@ class Watch:
                 self.app.pipeline.take_counters(deltas)
             self._drill_down(self._bursts(deltas, now), now, report)
         return inventory
+
+    def _note_effects(self, inventory: Inventory) -> None:
+        """Whether keys that were acted upon stand still. The inventory was asked for after every action so far had ended."""
+        store, taken_at = self.app.store, inventory.taken_at
+        actions = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        keys = {key.key_hash: key for key in inventory.keys}
+        effects.note(store.state, actions, keys, taken_at, grace=self.app.settings.response.escalate_after)
 
     def _bursts(self, deltas: pd.DataFrame, now: datetime) -> npt.NDArray[np.int32]:
         settings = self.app.settings

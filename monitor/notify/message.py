@@ -30,7 +30,7 @@ from monitor.domain import (
 from monitor.notify import escalation
 from monitor.notify.asking import ask_about, ask_only
 from monitor.notify.facts import About, Facts, facts, identity, prior, usual
-from monitor.notify.wording import QUALITIES, called, cause_line, command, short_hash
+from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
 from monitor.wording import (
     REASONS,
     count,
@@ -168,45 +168,46 @@ def _what_happens(notice: Notice, key_hash: str) -> tuple[str, ...]:
     if verdict is None:
         return (by_hand, look)
     if verdict.is_act:
-        return (
-            f"The key is being disabled automatically: {REASONS[verdict.reason]}. The outcome follows in this thread.",
-            look,
-        )
-    why = f"Nothing automatic: {REASONS[verdict.reason]}."
+        verb, reason = acted_on(verdict)
+        return (f"The key is being {DONE[verb]} automatically: {reason}. The outcome follows in this thread.", look)
+    head = "Not yet" if verdict.reason in {Reason.HELD, Reason.AWAITING_APPROVAL} else "Nothing automatic"
+    told = f"{head}: {REASONS[verdict.reason]}."
     if verdict.detail:
-        why = f"{why} {_sentence(verdict.detail)}"
+        told = f"{told} {_sentence(verdict.detail)}"
     if verdict.reason in {Reason.ALREADY_DISABLED, Reason.KEY_GONE}:
-        return (why, look)
-    return (why, by_hand, look)
+        return (told, look)
+    return (told, by_hand, look)
+
+
+_REVERSIBLE: Final = frozenset({Verb.DISABLE, Verb.CAP, Verb.ZERO})
+"""What a press on Restore undoes."""
 
 
 def _action(notice: Notice, about: About) -> Words:
     action = notice.action
     if action is None:
         return _plain(notice, about)
-    is_disable = action.verb is Verb.DISABLE
-    done = "disabled" if is_disable else "restored"
+    takes_away = action.verb in MEANS
     incident = notice.incident
     at = moment(action.finished_at or about.now)
     after = ""
-    if incident is not None and is_disable:
+    if incident is not None and takes_away:
         span = duration((action.finished_at or about.now) - incident.onset_at)
         after = f", {span} after the unusual spend began; {money(incident.spent_nusd)} above its usual by then"
-    lines = [f"{_by(action)}: {REASONS[action.reason]}." if is_disable else f"{_by(action)}."]
+    lines = [f"{_by(action)}: {why(action)}." if takes_away else f"{_by(action)}."]
     if action.detail:
         lines.append(f"Read back: {one_line(action.detail)}")
-    if is_disable:
-        lines.append(
-            "Whatever uses this key gets errors from now on. Its settings are kept and can be put back exactly."
-        )
+    if takes_away:
+        lines.append(MEANS[action.verb])
+    undo = command(about.restore_command if takes_away else REVOKE, action.key_hash)
     return Words(
-        title=f"Key {done}: {_title_name(about, action.key_hash)}",
-        summary=f"{called(about.key, action.key_hash)} was {done} at {at}{after}.",
-        severity=_severity_of(incident) if is_disable else Severity.NOTICE,
+        title=f"Key {DONE[action.verb]}: {_title_name(about, action.key_hash)}",
+        summary=f"{called(about.key, action.key_hash)} was {DONE[action.verb]} at {at}{after}.",
+        severity=_severity_of(incident) if takes_away else Severity.NOTICE,
         facts=(*identity(about, action.key_hash), *prior(action)),
         sections=(("What was done", tuple(lines)),),
-        undo=command(about.restore_command if is_disable else REVOKE, action.key_hash),
-        ask=ask_only(incident, Choice.RESTORE) if incident is not None and is_disable else None,
+        undo="" if action.verb is Verb.DELETE else undo,
+        ask=ask_only(incident, Choice.RESTORE) if incident is not None and action.verb in _REVERSIBLE else None,
     )
 
 
@@ -215,27 +216,42 @@ def _action_failed(notice: Notice, about: About) -> Words:
     action = notice.action
     if action is None:
         return _plain(notice, about)
-    verb = action.verb.value
     incident = notice.incident
     still = ""
-    if incident is not None and action.verb is Verb.DISABLE:
+    if incident is not None and action.verb is not Verb.RESTORE:
         still = f" It spends {money(incident.per_hour_nusd)}/h; {money(incident.at_risk_nusd)} is at risk."
-    why = _sentence(action.detail) if action.detail else "the outcome is not known."
-    if action.state is ActionState.EXPIRED:
-        why = f"the intent grew too old to carry out safely. {_sentence(action.detail)}".rstrip()
-    now_what = (
-        "Disable the key yourself now, on the issuer's key page,",
-        f"or try again: {command(REVOKE, action.key_hash)}",
-    )
-    again = (f"Try again: {command(about.restore_command, action.key_hash)}",)
+    detail = notice.detail or action.detail
+    why = _sentence(detail) if detail else "the outcome is not known."
+    if action.state is ActionState.EXPIRED and not notice.detail:
+        why = "the intent grew too old to carry out safely."
+    elif action.state is ActionState.EXPIRED:
+        why = f"the intent grew too old to carry out safely. {_sentence(detail)}"
+    who = called(about.key, action.key_hash)
+    title, summary = f"COULD NOT {action.verb.upper()}", f"{who} was NOT {DONE[action.verb]}: {why}{still}"
+    if action.state is ActionState.DONE:
+        title, summary = "STILL SPENDING", f"{who} was {DONE[action.verb]}, but {why}"
     return Words(
-        title=f"COULD NOT {verb.upper()}: {_title_name(about, action.key_hash)}",
-        summary=f"{called(about.key, action.key_hash)} was NOT {verb}d: {why}{still}",
+        title=f"{title}: {_title_name(about, action.key_hash)}",
+        summary=summary,
         severity=Severity.CRITICAL,
         facts=(*identity(about, action.key_hash), ("Asked by", one_line(action.requested_by) or "the monitor")),
-        sections=(("What to do", now_what if action.verb is Verb.DISABLE else again),),
+        sections=(("What to do", _what_to_do(action, about)),),
         ask=ask_only(incident, Choice.DISABLE) if incident is not None and action.verb is Verb.DISABLE else None,
     )
+
+
+def _what_to_do(action: Action, about: About) -> tuple[str, ...]:
+    by_hand = "Disable the key yourself now, on the issuer's key page,"
+    if action.verb is Verb.RESTORE:
+        return (f"Try again: {command(about.restore_command, action.key_hash)}",)
+    if action.verb is Verb.DELETE:
+        return ("Look at the key on the issuer's key page; delete it there, or try again.",)
+    if action.state is ActionState.DONE or action.verb is Verb.ZERO:
+        return (
+            "Set the key's limit to 0 and delete it on the issuer's key page, and write to their support.",
+            f"To see all evidence: {command(EXPLAIN, action.key_hash)}",
+        )
+    return (by_hand, f"or try again: {command(REVOKE, action.key_hash)}")
 
 
 def _resolved(notice: Notice, about: About) -> Words:
@@ -315,8 +331,10 @@ def _severity_of(incident: Incident | None) -> Severity:
 
 
 def _by(action: Action) -> str:
-    who = one_line(action.requested_by)
-    return "Automatically" if who in {"", "monitor"} else f"By {shorten(who, 80)}"
+    who, approver = one_line(action.requested_by), one_line(action.decided_by)
+    if who in {"", "monitor"}:
+        return f"Automatically, approved by {shorten(approver, 80)}" if approver else "Automatically"
+    return f"By {shorten(who, 80)}"
 
 
 def _sentence(text: str) -> str:

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain import ApiKey, Cause, Dimension, Quality
-from monitor.wording import money, name, one_line, share
+from monitor.domain import Action, ApiKey, Cause, Dimension, Quality, Reason, Rung, Verb, Verdict
+from monitor.wording import REASONS, money, name, one_line, share
 
 QUALITIES: Final[Mapping[Quality, str]] = {
     Quality.KNOWN: "",
@@ -21,6 +21,26 @@ DIMENSIONS: Final[Mapping[Dimension, str]] = {
     Dimension.COUNTRY: "country",
     Dimension.APP: "app",
 }
+
+DONE: Final[Mapping[Verb, str]] = {
+    Verb.DISABLE: "disabled",
+    Verb.CAP: "capped",
+    Verb.ZERO: "limited to $0",
+    Verb.RESTORE: "restored",
+    Verb.DELETE: "deleted",
+}
+
+"""What a key then is."""
+
+MEANS: Final[Mapping[Verb, str]] = {
+    Verb.DISABLE: "Whatever uses this key gets errors from now on. Its settings are kept and can be put back exactly.",
+    Verb.CAP: "It works on until the new limit is used; then whatever uses it gets errors. Its settings can be put back exactly.",
+    Verb.ZERO: "It was disabled and spent on all the same. Look whether it stops now; its settings can be put back exactly.",
+    Verb.DELETE: "It is gone for good; nothing can put it back.",
+}
+"""What that means for whoever uses it, for what takes something away."""
+
+_FOR_A_CAP: Final = "its usage crossed the threshold for a cap"
 
 SHORT_HASH: Final = 12
 """Digits of a key's hash that people see and type."""
@@ -51,3 +71,19 @@ def cause_line(cause: Cause) -> str:
     noun = "" if cause.dimension is None else f"{DIMENSIONS[cause.dimension]} "
     habit = "never used by this key before" if cause.is_first_seen else f"usually {money(cause.usual_nusd)}/h"
     return f"{money(cause.cost_nusd)}: {share(cause.share)} on {noun}{what}, {habit}"
+
+
+def why(action: Action) -> str:
+    """Why an action was done, in words."""
+    return _reason(action.verb, action.reason)
+
+
+def acted_on(verdict: Verdict) -> tuple[Verb, str]:
+    """What a verdict to act does, and why in words."""
+    verb = Verb.CAP if verdict.rung is Rung.CAP else Verb.DISABLE
+    return verb, _reason(verb, verdict.reason)
+
+
+def _reason(verb: Verb, reason: Reason) -> str:
+    is_cap = verb is Verb.CAP and reason is Reason.CROSSED_THRESHOLD
+    return _FOR_A_CAP if is_cap else REASONS[reason]

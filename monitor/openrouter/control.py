@@ -38,17 +38,32 @@ class OpenRouterControl:
         """Sets `disabled` and nothing else; returns the key as the API answered."""
         return await self._patch(key_hash, {"disabled": is_disabled})
 
+    async def put_limit(self, key_hash: str, settings: KeySettings) -> ApiKey:
+        """Sets limit, limit_reset and include_byok_in_limit to exactly these; None is sent as null."""
+        return await self._patch(key_hash, _limit_fields(settings))
+
     async def put_settings(self, key_hash: str, settings: KeySettings) -> ApiKey:
         """Sets disabled, limit, limit_reset and include_byok_in_limit to exactly these; None is sent as null."""
-        return await self._patch(
-            key_hash,
-            {
-                "disabled": settings.is_disabled,
-                "limit": settings.limit_usd,
-                "limit_reset": settings.limit_reset,
-                "include_byok_in_limit": settings.include_byok_in_limit,
-            },
-        )
+        return await self._patch(key_hash, {"disabled": settings.is_disabled, **_limit_fields(settings)})
 
     async def _patch(self, key_hash: str, body: Mapping[str, object]) -> ApiKey:
         return about(key_hash, decode_key(await self._transport.call("PATCH", f"/keys/{key_hash}", body=body)))
+
+
+class OpenRouterDeletion:
+    """`respond.base.KeyDeletion` for OpenRouter: final."""
+
+    def __init__(self, transport: Changer) -> None:
+        self._transport = transport
+
+    async def delete(self, key_hash: str) -> None:
+        """Deletes the key for good; sent once. Raises SourceError."""
+        await self._transport.call("DELETE", f"/keys/{key_hash}")
+
+
+def _limit_fields(settings: KeySettings) -> dict[str, object]:
+    return {
+        "limit": settings.limit_usd,
+        "limit_reset": settings.limit_reset,
+        "include_byok_in_limit": settings.include_byok_in_limit,
+    }

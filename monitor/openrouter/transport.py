@@ -26,7 +26,7 @@ from monitor.config import OpenRouter
 from monitor.domain import Clock
 from monitor.errors import BadPayload, ConfigError, RateLimited, SourceError, Unavailable
 from monitor.openrouter.answer import Answer, NotJson, clean, failure, read
-from monitor.openrouter.calls import Call, Params, checked
+from monitor.openrouter.calls import ALLOWED, Allowed, Call, Params, checked
 from monitor.openrouter.lanes import (
     Budget,
     CircuitOpen,
@@ -58,8 +58,10 @@ class Transport:
         rng: random.Random,
         *,
         budgets: Mapping[LaneName, Budget] | None = None,
+        allowed: Allowed = ALLOWED,
     ) -> None:
         """`http` None: real connections, TLS verified. `budgets`: other than the documented ones, for tests and replays.
+        `allowed`: the calls it can make at all.
         Raises ConfigError if the key cannot be sent in a header."""
         self._secret = management_key.get_secret_value()
         if not re.fullmatch(r"[!-~]+", self._secret):
@@ -68,7 +70,7 @@ class Transport:
                 "is empty, or holds spaces or characters no key has",
                 remedy="set OPENROUTER_MANAGEMENT_KEY or the credentials file anew",
             )
-        self._clock, self._rng = clock, rng
+        self._clock, self._rng, self._allowed = clock, rng, allowed
         self._deadline_s = settings.request_timeout.total_seconds()
         self._max_bytes = settings.max_response_mb * 1_000_000
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -90,7 +92,7 @@ class Transport:
         """Sends one allowed request; returns the JSON bytes of a 2xx answer, undecoded. Raises SourceError.
 
         BadRequest without sending anything: the call is not one of those this program makes."""
-        call = checked(method, path, params, body)
+        call = checked(method, path, params, body, allowed=self._allowed)
         if call.is_change:
             return await self._attempt(call, self._lanes[lane])
         retrying = AsyncRetrying(

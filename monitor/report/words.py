@@ -22,10 +22,16 @@ _SHORT_HASH: Final = 12
 _PARTS: Final = 2
 _SEVERITIES: Final = {Severity.NOTICE: "notice", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
 _REVIEWS: Final = {Review.FALSE_ALARM.value: "false alarm", Review.REVIEWED.value: "looked at by a person"}
-_VERBS: Final = {Verb.DISABLE: "disabled", Verb.RESTORE: "restored"}
 _DOUBTS: Final = {
     Doubt.SHORT_HISTORY: "too few whole days are known yet",
     Doubt.ERRATIC: "spend is too uneven to say",
+}
+_VERBS: Final = {
+    Verb.DISABLE: "disabled",
+    Verb.CAP: "capped",
+    Verb.ZERO: "stopped by a limit of 0",
+    Verb.RESTORE: "restored",
+    Verb.DELETE: "deleted",
 }
 
 
@@ -233,12 +239,15 @@ def incident_lines(digest: Digest) -> list[str]:
 
 def action_line(action: Action, called: str) -> str:
     """One action of the week, and how it ended."""
-    verb = _VERBS.get(action.verb, f"changed ({action.verb.value})")
+    verb = _VERBS[action.verb]
     outcome = {
-        ActionState.DONE: f"{verb}",
+        ActionState.DONE: verb,
         ActionState.FAILED: f"could NOT be {verb}",
         ActionState.EXPIRED: f"was not {verb} in time",
         ActionState.INTENDED: f"is to be {verb}",
+        ActionState.PROPOSED: f"waits to be {verb}",
+        ActionState.APPROVED: f"may be {verb}",
+        ActionState.DENIED: f"was not {verb}: denied by {name(action.decided_by, fallback='a person')}",
     }[action.state]
     return f"{called} {outcome}, {moment(action.finished_at or action.intended_at)}, by {name(action.requested_by)}"
 

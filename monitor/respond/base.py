@@ -18,8 +18,20 @@ class KeyControl(Protocol):
         """Sets only `disabled`; returns the key the issuer answered with."""
         ...
 
+    async def put_limit(self, key_hash: str, settings: KeySettings) -> ApiKey:
+        """Sets limit, limit_reset and include_byok_in_limit to exactly these; `disabled` is not sent."""
+        ...
+
     async def put_settings(self, key_hash: str, settings: KeySettings) -> ApiKey:
         """Sets disabled, limit, limit_reset and include_byok_in_limit to exactly these."""
+        ...
+
+
+class KeyDeletion(Protocol):
+    """The one call that cannot be undone; held only where a person has typed the key's name."""
+
+    async def delete(self, key_hash: str) -> None:
+        """Deletes the key. Raises SourceError."""
         ...
 
 

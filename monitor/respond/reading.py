@@ -1,13 +1,16 @@
-"""What both responders share: errors of the issuer as `ActionFailed`, and reading a key after an attempt to change it."""
+"""What the responders share: errors of the issuer as `ActionFailed`, and reading a key after an attempt to change it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Final
 
-from monitor.domain import ApiKey
+from monitor.domain import ApiKey, KeySettings
 from monitor.errors import ActionFailed, BadRequest, NotFound, SourceError, Unauthorized
 from monitor.respond.base import KeyControl
+
+SETTINGS: Final = ("is_disabled", "limit_usd", "limit_reset", "include_byok_in_limit")
+"""The names of what a response may change."""
 
 _PERMANENT: Final = (Unauthorized, BadRequest, NotFound)
 """Refusals: the issuer did not do it, and will not by asking again. Everything else may or may not have been done."""
@@ -43,3 +46,9 @@ async def sent(change: Awaitable[ApiKey], key_hash: str) -> SourceError | None:
     except SourceError as error:
         return error
     return None
+
+
+def difference(found: KeySettings, wanted: KeySettings) -> str:
+    """What is not as it should be, setting by setting."""
+    pairs = ((name, getattr(found, name), getattr(wanted, name)) for name in SETTINGS)
+    return ", ".join(f"{name} is {is_!r} instead of {should!r}" for name, is_, should in pairs if is_ != should)

@@ -7,55 +7,71 @@ from datetime import datetime, timedelta
 
 from monitor.domain import Action, ActionState, ApiKey, Reason, Verb, short_id
 from monitor.errors import ActionFailed
-
-_TOUCHED = frozenset({ActionState.DONE, ActionState.FAILED})
-"""Outcomes after which the key may be disabled: of a failed attempt nobody knows."""
+from monitor.respond import undoing
 
 
 def restore_request(
-    key_hash: str, journal: Iterable[Action], *, requested_by: str, now: datetime, ttl: timedelta
+    key: ApiKey,
+    journal: Iterable[Action],
+    *,
+    requested_by: str,
+    now: datetime,
+    ttl: timedelta,
+    is_forced: bool = False,
 ) -> Action:
-    """The intent to put a key back as it was before its latest disable. `requested_by`: `cli:<user>`.
+    """The intent to put a key back as it was before the first of our changes still in force. `requested_by`: `cli:<user>`.
 
-    Raises ActionFailed, naming key and remedy, where there is nothing to put back."""
-    mine = sorted(
-        (action for action in journal if action.key_hash == key_hash),
-        key=lambda action: (action.intended_at, action.action_id),
-    )
-    disables = [action for action in mine if action.verb is Verb.DISABLE and action.state in _TOUCHED]
-    if not disables:
+    `key` is the key as just read. Raises ActionFailed, naming key and remedy, where there is nothing to put back, and where
+    somebody changed its settings since, unless `is_forced`."""
+    mine = [action for action in journal if action.key_hash == key.key_hash]
+    undo = undoing.undo_of(mine)
+    if undo is None:
+        raise ActionFailed(_nothing(key.key_hash, mine), permanent=True)
+    if not undo.is_needed and undo.settings.is_disabled:
         raise ActionFailed(
-            f"key {key_hash[:12]} was never disabled by this monitor: there is nothing to restore;"
-            " if it is disabled, enable it in OpenRouter's settings",
-            permanent=True,
-        )
-    # A disable of a key that was disabled already changed nothing: the one before it holds the settings to put back.
-    changing = [action for action in disables if action.prior is not None and not action.prior.is_disabled]
-    if not changing:
-        raise ActionFailed(
-            f"key {key_hash[:12]} was disabled before this monitor touched it: there is nothing to restore;"
+            f"key {key.key_hash[:12]} was disabled before this monitor touched it: there is nothing to restore;"
             " enable it in OpenRouter's settings if it should work",
             permanent=True,
         )
-    latest = changing[-1]
-    later = [a for a in mine if a.verb is Verb.RESTORE and a.state is ActionState.DONE and _is_after(a, latest)]
-    if later:
+    foreign = undo.changed_since(key.settings)
+    if foreign and not is_forced:
         raise ActionFailed(
-            f"key {key_hash[:12]} was restored already ({later[-1].action_id}): there is nothing to restore;"
-            " if it is disabled, somebody else did it: enable it in OpenRouter's settings",
+            f"somebody changed key {key.key_hash[:12]} since the monitor did: {_told(foreign, key, undo)};"
+            " keep that and set the rest in OpenRouter's settings, or overwrite it: restore KEY --force",
             permanent=True,
         )
+    # A clock set back must not put the restore before what it undoes: the journal is read in this order.
+    now = max(now, undo.latest.intended_at + timedelta(milliseconds=1))
     return Action(
-        action_id=short_id("ACT", latest.action_id, Verb.RESTORE, requested_by, now.isoformat()),
+        action_id=short_id("ACT", undo.latest.action_id, Verb.RESTORE, requested_by, now.isoformat()),
         verb=Verb.RESTORE,
-        key_hash=key_hash,
-        incident_id=latest.incident_id,
+        key_hash=key.key_hash,
+        incident_id=undo.latest.incident_id,
         requested_by=requested_by,
         reason=Reason.REQUESTED,
-        prior=latest.prior,
+        prior=undo.settings,
         intended_at=now,
         expires_at=now + ttl,
     )
+
+
+def _nothing(key_hash: str, mine: Iterable[Action]) -> str:
+    restored = [a for a in mine if a.verb is Verb.RESTORE and a.state is ActionState.DONE]
+    if restored:
+        latest = max(restored, key=lambda action: (action.intended_at, action.action_id))
+        return (
+            f"key {key_hash[:12]} was restored already ({latest.action_id}): there is nothing to restore;"
+            " if it is disabled, somebody else did it: enable it in OpenRouter's settings"
+        )
+    return (
+        f"key {key_hash[:12]} was never disabled by this monitor, nor capped: there is nothing to restore;"
+        " if it is disabled, enable it in OpenRouter's settings"
+    )
+
+
+def _told(names: Iterable[str], key: ApiKey, undo: undoing.Undo) -> str:
+    pairs = ((name, getattr(key.settings, name), getattr(undo.settings, name)) for name in names)
+    return ", ".join(f"{name} is {found!r} now and would be {wanted!r}" for name, found, wanted in pairs)
 
 
 def revoke_request(
@@ -77,5 +93,16 @@ def revoke_request(
     )
 
 
-def _is_after(action: Action, other: Action) -> bool:
-    return (action.intended_at, action.action_id) > (other.intended_at, other.action_id)
+def delete_request(key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta) -> Action:
+    """The intent to delete a key for good because a person typed its name. Nothing can put it back."""
+    return Action(
+        action_id=short_id("ACT", key.key_hash, Verb.DELETE, requested_by, now.isoformat()),
+        verb=Verb.DELETE,
+        key_hash=key.key_hash,
+        incident_id=None,
+        requested_by=requested_by,
+        reason=Reason.REQUESTED,
+        prior=key.settings,
+        intended_at=now,
+        expires_at=now + ttl,
+    )

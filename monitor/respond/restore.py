@@ -40,7 +40,7 @@ class RestoreKey:
         if after.settings != prior:
             raise ActionFailed(
                 f"key {action.key_hash[:12]} does not have its prior settings after the restore:"
-                f" {_difference(after.settings, prior)}",
+                f" {reading.difference(after.settings, prior)}",
                 permanent=False,
             ) from unclear
         return "prior settings put back, and read back equal"
@@ -59,9 +59,3 @@ def _prior(action: Action) -> KeySettings:
     if action.prior is None:
         raise ActionFailed(f"{action.action_id} holds no prior settings of key {action.key_hash[:12]}", permanent=True)
     return action.prior
-
-
-def _difference(found: KeySettings, wanted: KeySettings) -> str:
-    names = ("is_disabled", "limit_usd", "limit_reset", "include_byok_in_limit")
-    pairs = ((name, getattr(found, name), getattr(wanted, name)) for name in names)
-    return ", ".join(f"{name} is {is_!r} instead of {should!r}" for name, is_, should in pairs if is_ != should)

@@ -8,13 +8,15 @@ import pytest
 from build import a_key, an_action, key_settings
 from fake_keys import FakeKeys, Fault, Moment
 
-from monitor.domain import KeySettings, Verb
+from monitor.domain import NUSD, KeySettings, Verb
 from monitor.errors import ActionFailed, BadPayload, BadRequest, NotFound, RateLimited, Unauthorized, Unavailable
+from monitor.respond.cap import CapKey, ZeroLimit
 from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
 
 ON = key_settings(limit_usd=12.5, limit_reset="weekly", include_byok_in_limit=True)
 OFF = replace(ON, is_disabled=True)
+CAPPED, ZERO = replace(ON, limit_usd=7.25), replace(ON, limit_usd=0.0)
 CHANGED_SINCE = key_settings(is_disabled=True, limit_usd=1.0)
 
 
@@ -30,6 +32,8 @@ class Row:
 
 RESPONDERS = [
     pytest.param(Row(DisableKey, Verb.DISABLE, ON, OFF), id="disable"),
+    pytest.param(Row(CapKey, Verb.CAP, ON, CAPPED), id="cap"),
+    pytest.param(Row(ZeroLimit, Verb.ZERO, ON, ZERO), id="zero"),
     pytest.param(Row(RestoreKey, Verb.RESTORE, CHANGED_SINCE, ON), id="restore"),
 ]
 pytestmark = pytest.mark.parametrize("row", RESPONDERS)
@@ -43,8 +47,8 @@ REFUSED = [pytest.param(Unauthorized("401"), id="unauthorized"), pytest.param(Ba
 
 
 def before(row, **changes):
-    keys = FakeKeys.holding(a_key(1, settings=row.found), a_key(2), **changes)
-    return keys, row.make(keys), an_action(verb=row.verb, prior=ON)
+    keys = FakeKeys.holding(a_key(1, settings=row.found, usage_weekly_nusd=5 * NUSD), a_key(2), **changes)
+    return keys, row.make(keys), an_action(verb=row.verb, prior=ON, limit_usd=7.25)
 
 
 def settings_of(keys):
@@ -155,7 +159,7 @@ async def test_a_failure_names_the_key_by_its_short_hash_only(row):
 @pytest.mark.parametrize("call", [0, 1, 2], ids=["before", "at the change", "reading back"])
 async def test_a_key_that_vanishes_never_leaves_a_claim_that_it_works(row, call):
     _, responder, action = before(row, faults={call: Fault(NotFound("404"))})
-    if row.verb is Verb.DISABLE:
+    if row.verb is not Verb.RESTORE:
         assert "no longer exists" in await responder.apply(action)
     else:
         with pytest.raises(ActionFailed, match="no longer exists") as failure:

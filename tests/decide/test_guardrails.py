@@ -18,6 +18,7 @@ from build import (
     an_action,
     key_settings,
     settings_with,
+    with_a_canary,
 )
 
 from monitor.decide import Context, decide
@@ -272,7 +273,7 @@ def enforce(**response):
 
 def test_over_the_hourly_fuse_the_dearest_keys_are_disabled_and_people_get_the_rest():
     context, findings = thieves(5)
-    plan = decide(findings, context, enforce(max_per_hour=2), NOW)
+    plan = decide(findings, with_a_canary(context), enforce(max_per_hour=3), NOW)
 
     assert [action.key_hash for action in plan.actions] == [a_hash(5), a_hash(4)]
     refused = {verdict.key_hash for verdict in plan.verdicts if verdict.reason is Reason.FUSE_HOUR}

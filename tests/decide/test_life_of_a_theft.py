@@ -74,7 +74,7 @@ async def test_a_theft_is_stopped_restored_by_a_person_and_not_fought_over():
 
     await account.pass_time(10 * MINUTE)
     ask = requests.restore_request(
-        VICTIM.key_hash, account.context.actions, requested_by="cli:ada", now=account.now, ttl=10 * MINUTE
+        account.victim, account.context.actions, requested_by="cli:ada", now=account.now, ttl=10 * MINUTE
     )
     assert (await account.carry_out(ask)).state is ActionState.DONE
     assert account.victim == VICTIM

@@ -18,6 +18,7 @@ from build import (
     an_action,
     key_settings,
     settings_with,
+    with_a_canary,
 )
 
 from monitor.decide import decide
@@ -86,8 +87,8 @@ def test_keys_turning_unusual_together_freeze_everything_and_are_one_notice():
 
 
 def test_fewer_keys_are_judged_one_by_one():
-    plan = decide(findings(1, 2, 3, 4), fleet(4), ENFORCE, NOW)
-    assert len(plan.actions) == 3  # the hourly fuse
+    plan = decide(findings(1, 2, 3, 4), with_a_canary(fleet(4)), ENFORCE, NOW)
+    assert len(plan.actions) == 2  # the hourly fuse, which the first one of this hour counts against, too
     assert [notice.kind for notice in plan.notices] == [MessageKind.ALERT] * 4
 
 
@@ -216,6 +217,8 @@ def test_a_storm_of_keys_is_one_notice_that_names_them_all():
     (notice,) = decide(findings(*range(1, 101)), fleet(100), ENFORCE, NOW).notices
     _, *lines = notice.detail.splitlines()
     assert {line.split()[0] for line in lines} == {a_hash(number)[:12] for number in range(1, 101)}
+    assert len(notice.detail.splitlines()) < 1 + 40 + 10
+    assert all(f"key-{number}" in notice.detail for number in range(1, 101))
     assert len(notice.incidents) == 100
 
 

@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor.decide import AUTOMATIC, decide
-from monitor.decide.guardrails import allowed_by_share
+from monitor.decide.fuses import allowed_by_share
 from monitor.domain import NUSD, ActionState, MessageKind, Quality, Rung, Severity, Verb
 
 N_KEYS = 12
@@ -163,28 +163,28 @@ def test_no_fuse_is_ever_exceeded(findings, context, settings):
     plan = decide(findings, context, settings, NOW)
 
     def touched(within):
-        acts = [*context.actions, *plan.actions]
+        acts = [*context.actions, *plan.intents]
         return {
             action.key_hash
             for action in acts
             if action.requested_by == AUTOMATIC
             and action.verb is Verb.DISABLE
-            and action.state is not ActionState.EXPIRED
+            and action.state not in {ActionState.EXPIRED, ActionState.DENIED}
             and action.intended_at > NOW - within
         }
 
     response = settings.response
-    if plan.actions:
+    if plan.intents:
         assert len(touched(timedelta(hours=1))) <= response.max_per_hour
         assert len(touched(timedelta(days=1))) <= response.max_per_day
         assert len(touched(timedelta(days=1))) <= allowed_by_share(response.max_share_of_keys, context.n_live_keys)
-    assert len({action.key_hash for action in plan.actions}) == len(plan.actions)
+    assert len({action.key_hash for action in plan.intents}) == len(plan.intents)
 
 
 @given(some_findings(), some_context(), some_settings())
 @QUICK
 def test_only_known_enabled_unprotected_keys_with_present_evidence_are_acted_upon(findings, context, settings):
-    for action in decide(findings, context, settings, NOW).actions:
+    for action in decide(findings, context, settings, NOW).intents:
         key, quality = context.keys[action.key_hash], context.quality[action.key_hash]
         evidence = [
             finding
@@ -210,7 +210,7 @@ def test_only_known_enabled_unprotected_keys_with_present_evidence_are_acted_upo
 @given(findings=some_findings(), context=some_context(), data=st.data())
 @QUICK
 def test_observe_and_dry_run_never_act(mode, findings, context, data):
-    assert decide(findings, context, data.draw(some_settings(mode)), NOW).actions == ()
+    assert decide(findings, context, data.draw(some_settings(mode)), NOW).intents == ()
 
 
 @given(st.lists(some_findings(6), min_size=1, max_size=6), some_context(), some_settings())
@@ -261,7 +261,7 @@ def test_a_worse_finding_is_never_judged_milder(usd, more_usd, score, more_score
     settings = settings_with(response={"mode": "enforce"})
     first, second = (decide([finding], context, settings, NOW) for finding in (milder, worse))
 
-    assert len(second.actions) >= len(first.actions)
+    assert len(second.intents) >= len(first.intents)
     assert second.verdicts[0].rung >= first.verdicts[0].rung
     assert second.incidents[0].at_risk_nusd >= first.incidents[0].at_risk_nusd
 

@@ -195,3 +195,30 @@ def test_every_setting_that_may_decide_is_part_of_the_policy() -> None:
     assert {"response.min_usd_per_hour", "detection.rules", "incidents.resolve_after"} <= policy.keys()
     assert not {"response.mode", "response.armed_without_replay"} & policy.keys()
     assert arming.fingerprint(policy) != arming.fingerprint(policy | {"detection.shadow": True})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_refused"),
+    [
+        ({}, {"policies": [{"name": "p", "cap": {"enabled": True}}]}, True),
+        ({"policies": [{"name": "p"}]}, {"policies": [{"name": "p"}]}, False),
+        ({}, {"response": {"approve": "cli", "approvers": ["cli:ada"]}}, False),
+        ({"response": {"approve": "cli", "approvers": ["cli:ada"]}}, {}, True),
+        ({}, {"response": {"quiet_hours": ["22:00-06:00"], "max_per_run": 1, "max_share_of_spend": 0.1}}, False),
+        ({"response": {"quiet_hours": ["22:00-06:00"]}}, {}, True),
+        ({}, {"response": {"max_per_run": 4}}, True),
+    ],
+    ids=["new policy", "same policy", "approval", "no approval any more", "careful", "no quiet hours", "bolder"],
+)
+def test_a_ladder_is_armed_only_as_it_was_replayed_or_more_careful(before, after, is_refused) -> None:
+    def made(sections):
+        return arming.policy_of(Settings.model_validate(sections))
+
+    assert bool(arming._bolder(made(before), made(after))) is is_refused
+
+
+def test_routes_are_part_of_what_was_replayed_where_a_policy_goes_by_owner() -> None:
+    routes = {"routes": [{"channel": "#a", "owner": "A"}]}
+    by_owner = {"policies": [{"name": "p", "owner": "A"}]}
+    assert arming.policy_of(Settings.model_validate(routes))["routes"] == []
+    assert arming.policy_of(Settings.model_validate(routes | by_owner))["routes"]

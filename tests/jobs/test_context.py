@@ -10,6 +10,7 @@ import build
 from fake_keys import FakeKeys
 from jobs_build import NOW, an_app, an_inventory
 
+from monitor.config import Settings
 from monitor.domain import ActionState, Plan, Verb
 from monitor.jobs import act, context, manual
 from monitor.jobs.app import App
@@ -55,3 +56,28 @@ async def test_an_intent_without_outcome_is_resolved_while_the_service_runs_and_
     (done,) = await act.resolve_open(app, older_than=timedelta(minutes=2))
 
     assert (done.action_id, done.state) == (intent.action_id, ActionState.DONE)
+
+
+async def test_d6_how_often_people_switched_a_key_on_again_is_counted_for_thirty_days(tmp_path: Path) -> None:
+    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    await manual.revoke(app, KEY, requested_by="cli:ada")
+    for day in (1, 2):
+        app.store.keys.record(an_inventory(OFF, at=NOW + timedelta(days=day)))
+        app.store.keys.record(an_inventory(KEY, at=NOW + timedelta(days=day, hours=1)))
+
+    def counted(days: int) -> dict[str, int]:
+        return dict(context.gather(app, NOW + timedelta(days=days), is_healthy=True).n_reenabled)
+
+    assert counted(3) == {KEY.key_hash: 2}
+    assert context.gather(app, NOW + timedelta(days=9), is_healthy=True).reenabled_at == {}
+    assert counted(40) == {}
+
+
+def test_a_policy_by_owner_is_told_who_owns_what(tmp_path: Path) -> None:
+    routes = [{"channel": "#search", "key_name": "^search-", "owner": "Search team"}]
+    app = an_app(tmp_path)
+    app.store.keys.record(an_inventory(KEY))
+    by_owner = Settings.model_validate({"routes": routes, "policies": [{"name": "p", "owner": "Search team"}]})
+    assert context.gather(app, NOW, is_healthy=True).owners == {}
+    app.settings = by_owner
+    assert context.gather(app, NOW, is_healthy=True).owners == {KEY.key_hash: "Search team"}

@@ -104,7 +104,8 @@ def test_an_automatic_disable_is_announced_with_its_undo() -> None:
 def test_a_verdict_not_to_act_says_why_and_offers_no_undo(reason: Reason) -> None:
     message = composed(replace(an_alert(), verdict=a_verdict(is_act=False, reason=reason)))
 
-    assert message.sections[0][1][0] == f"Nothing automatic: {REASONS[reason]}."
+    head = "Not yet" if reason in {Reason.HELD, Reason.AWAITING_APPROVAL} else "Nothing automatic"
+    assert message.sections[0][1][0] == f"{head}: {REASONS[reason]}."
     assert message.undo == ""
 
 

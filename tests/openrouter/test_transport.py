@@ -24,6 +24,7 @@ from monitor.errors import (
     Unavailable,
 )
 from monitor.openrouter.breaker import FAILURES_TO_OPEN, REST_S, CircuitState
+from monitor.openrouter.calls import DELETION
 from monitor.openrouter.transport import MAX_ATTEMPTS, PATIENCE_S
 
 KEY = f"/keys/{a_hash(1)}"
@@ -62,6 +63,30 @@ async def test_a_call_this_program_does_not_make_is_never_sent(method, path):
         await a_transport(app).call(method, path)
 
     assert app.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", KEY), ("PATCH", KEY), ("DELETE", "/keys"), ("DELETE", f"{KEY}/x"), ("DELETE", "/keys/prod")],
+)
+async def test_the_client_that_deletes_can_do_nothing_else(method, path):
+    app = Script(ok())
+
+    with pytest.raises(BadRequest, match="nothing was sent"):
+        await a_transport(app, allowed=DELETION).call(
+            method, path, body={"disabled": True} if method == "PATCH" else None
+        )
+
+    assert app.requests == []
+
+
+async def test_a_delete_is_sent_once_without_parameters_and_never_repeated():
+    app = Script(an_error(503), ok())
+    with pytest.raises(Unavailable):
+        await a_transport(app, allowed=DELETION).call("DELETE", KEY)
+    assert [request.method for request in app.requests] == ["DELETE"]
+    with pytest.raises(BadRequest, match="takes no parameters"):
+        await a_transport(app, allowed=DELETION).call("DELETE", KEY, params={"force": True})
 
 
 @pytest.mark.parametrize("body", [{}, None, {"name": "x"}, {"disabled": True, "workspace_id": "ws"}])

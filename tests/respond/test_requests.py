@@ -13,6 +13,7 @@ from monitor.respond import requests
 
 TTL = timedelta(minutes=10)
 PRIOR = key_settings(limit_usd=12.5)
+OFF = key_settings(limit_usd=12.5, is_disabled=True)
 
 
 def hours_ago(hours, **changes):
@@ -20,8 +21,8 @@ def hours_ago(hours, **changes):
     return an_action(intended_at=at, **({"finished_at": at, "state": ActionState.DONE, "prior": PRIOR} | changes))
 
 
-def restore(*journal):
-    return requests.restore_request(a_hash(1), journal, requested_by="cli:ada", now=NOW, ttl=TTL)
+def restore(*journal, found=None):
+    return requests.restore_request(found or a_key(1, settings=OFF), journal, requested_by="cli:ada", now=NOW, ttl=TTL)
 
 
 def test_a_restore_puts_back_what_the_latest_disable_found():
@@ -90,3 +91,10 @@ def test_requests_at_different_times_are_different_actions():
         for n in range(3)
     }
     assert len(ids) == 3
+
+
+def test_a_clock_that_was_set_back_does_not_put_a_restore_before_what_it_undoes():
+    latest = hours_ago(-1)
+    action = restore(latest)
+    assert action.intended_at > latest.intended_at
+    assert action.expires_at - action.intended_at == TTL

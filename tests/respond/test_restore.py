@@ -39,7 +39,9 @@ def test_a_restore_puts_back_exactly_what_a_disable_found(prior, meddled):
         disabled = await executor.carry_out(intent, DisableKey(keys), clock=clock)
         found = keys.keys[key.key_hash]
         keys.keys[key.key_hash] = replace(found, settings=replace(meddled, is_disabled=True))
-        back = requests.restore_request(key.key_hash, [disabled], requested_by="cli:ada", now=NOW, ttl=TTL)
+        back = requests.restore_request(
+            keys.keys[key.key_hash], [disabled], requested_by="cli:ada", now=NOW, ttl=TTL, is_forced=True
+        )
         restored = await executor.carry_out(back, RestoreKey(keys), clock=clock)
         return disabled.state, restored.state, keys.keys[key.key_hash]
 
