@@ -42,6 +42,10 @@ SHARES: Final = (0.2, 0.4, 0.4)
 NEVER_REACHED: Final = 1.25
 """Margin over the largest clean score-hours where the budget allows less than one incident in all of the history."""
 
+TIMES_EVEN: Final = 10.0
+LEAST_HOURS: Final = (0.5, 1.5)
+"""See `sobered`."""
+
 TAIL_ROWS: Final = 50
 """Highest clean scores whose mean excess gives the scale of the extrapolated tail."""
 
@@ -221,10 +225,30 @@ def _bought(clean: Clean, *, per_week: float, sudden: float, hour: float, shift:
     allowed = per_week * clean.span_s / WEEK_S
     short = _evidence_level(clean, clean.gathered.short, allowed=hour * allowed)
     long = _evidence_level(clean, clean.gathered.long, allowed=shift * allowed)
-    told = np.zeros(len(p), dtype=np.bool_)
-    told[alarms(p, key_no, at_s, alpha=alpha, step_s=step_s)] = True
-    told |= (clean.gathered.short >= short) | (clean.gathered.long >= long)
-    return Budgeted(alpha, short, long, n_incidents(key_no[told], at_s[told]))
+    return Budgeted(alpha, short, long, _n_raised(clean, alpha=alpha, hour=short, shift=long))
+
+
+def _n_raised(clean: Clean, *, alpha: float, hour: float, shift: float) -> int:
+    """Incidents that all kinds of alarm together raise at these levels."""
+    told = np.zeros(len(clean.p), dtype=np.bool_)
+    told[alarms(clean.p, clean.key_no, clean.at_s, alpha=alpha, step_s=clean.step_s)] = True
+    told |= (clean.gathered.short >= hour) | (clean.gathered.long >= shift)
+    return n_incidents(clean.key_no[told], clean.at_s[told])
+
+
+def sobered(bought: Budgeted, clean: Clean, scores: Floats, *, floor: float, per_week: float) -> Budgeted:
+    """The levels a budget buys, but never such that are no evidence at all.
+
+    A fleet whose month had hardly any unusual dollars affords levels that everything odd passes as soon as a few dollars come
+    with it: on quiet history the budget says nothing. So alpha is at most TIMES_EVEN what would spend the budget if every look
+    at every key were a chance of its own; and evidence is at least half an hour, or an hour and a half, of a bucket that rare."""
+    n_looks = len(np.unique(clean.key_no)) * WEEK_S / BUCKET_S
+    alpha = min(bought.alpha, TIMES_EVEN * per_week / n_looks)
+    excess = max(float(np.quantile(scores, 1.0 - min(alpha, 1.0))) - floor, 0.0)
+    hour, shift = max(bought.hour, LEAST_HOURS[0] * excess), max(bought.shift, LEAST_HOURS[1] * excess)
+    if (alpha, hour, shift) == (bought.alpha, bought.hour, bought.shift):
+        return bought
+    return Budgeted(alpha, hour, shift, _n_raised(clean, alpha=alpha, hour=hour, shift=shift))
 
 
 def _evidence_level(clean: Clean, gathered: Floats, *, allowed: float) -> float:

@@ -65,7 +65,7 @@ DOLLARS_PER_HOUR: Final = 12.0
 DOLLARS_PER_DAY: Final = 25.0
 """Joint dollars beyond what the dearest honest newcomer on somebody's key was seen to spend (docs/adr/0011)."""
 
-BURST_DOLLARS: Final = 4.0
+BURST_DOLLARS: Final = 3.0
 """Joint dollars of ten minutes that need not wait for evidence to add up, if the bucket is as rare as an alarm."""
 
 SOME_DOLLARS: Final = 0.5

@@ -246,7 +246,9 @@ def _budgeted(
     silenced = Gathered(np.where(has_stake, gathered.short, 0.0), np.where(has_stake, gathered.long, 0.0))
     top = float(scores.max()) - floor
     seen = Clean(np.where(has_stake, p, 1.0), silenced, clean.key_no, clean.at_s, step, top)
-    bought = calibrate.levels_for_budget(seen, per_week=detection.max_false_alerts_per_week * clean.key_share)
+    per_week = detection.max_false_alerts_per_week * clean.key_share
+    bought = calibrate.levels_for_budget(seen, per_week=per_week)
+    bought = calibrate.sobered(bought, seen, scores, floor=floor, per_week=per_week)
     grown = clean.history_hours >= grace_hours
     shown = signs(
         dict(zip(clean.names, clean.values.T, strict=True)),

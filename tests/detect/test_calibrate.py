@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.detect import calibrate
+from monitor.detect.calibrate import Budgeted, Clean, levels_for_budget, sobered
+from monitor.detect.patience import Gathered
 
 HOUR = 3600
 scores_of = st.lists(st.floats(-50, 50, allow_nan=False), min_size=1, max_size=80)
@@ -169,3 +171,37 @@ def test_all_rows_of_a_key_are_in_one_fold_whatever_other_keys_there_are() -> No
 
     assert few.tolist() == [many[4], many[4], many[9]]
     assert np.bincount(many).min() > 250
+
+
+def _quiet(n_keys: int = 20, n_hours: int = 500) -> tuple[Clean, np.ndarray]:
+    """A month of hours in which hardly any row had unusual dollars: a single one, and it scored little."""
+    rng = np.random.default_rng(5)
+    n = n_keys * n_hours
+    scores, key_no = rng.normal(size=n), np.repeat(np.arange(n_keys), n_hours)
+    at_s = np.tile(np.arange(n_hours) * 3600, n_keys)
+    p = np.ones(n)
+    p[77] = 0.3
+    short = np.zeros(n)
+    short[77] = 0.0004
+    return Clean(p, Gathered(short, short), key_no, at_s, 3600, 3.0), scores
+
+
+def test_levels_bought_on_quiet_history_are_evidence_all_the_same():
+    seen, scores = _quiet()
+    floor = float(np.quantile(scores, 0.995))
+
+    bought = levels_for_budget(seen, per_week=5.0)
+    sober = sobered(bought, seen, scores, floor=floor, per_week=5.0)
+
+    assert bought.hour < 0.001  # the budget alone says: everything with a dollar in it
+    assert sober.alpha <= 10 * 5 / (20 * 1008)
+    assert sober.hour >= 0.5 * (np.quantile(scores, 1 - sober.alpha) - floor) > 0.1
+    assert sober.shift == pytest.approx(3 * sober.hour)
+    assert sober.n_incidents <= bought.n_incidents
+
+
+def test_levels_that_are_evidence_already_stay_as_the_budget_bought_them():
+    seen, scores = _quiet()
+    bought = Budgeted(1e-5, 50.0, 200.0, 1)
+
+    assert sobered(bought, seen, scores, floor=2.5, per_week=5.0) is bought
