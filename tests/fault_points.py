@@ -57,6 +57,10 @@ class Points:
             raise Killed
         return fault
 
+    def met(self) -> list[tuple[int, Fault]]:
+        """What was planned and reached."""
+        return [(number, fault) for number, fault in sorted(self.plan.items()) if number < len(self.passed)]
+
     def revive(self) -> None:
         """The next process begins."""
         self.is_dead = False
