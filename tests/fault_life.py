@@ -66,6 +66,7 @@ def _settings(state_dir: Path) -> Settings:
     settings = _any_settings()
     return settings.model_copy(update={"store": settings.store.model_copy(update={"state_dir": state_dir})})
 
+
 MAX_CYCLES = 60
 A_MINUTE_S = 60.0
 
@@ -84,7 +85,9 @@ class HandMade(Pipeline):
         return np.full(N_KEYS, 1e18)  # nothing is a burst: drill-downs only read
 
     def judge(self, now: datetime, context: Context) -> Judgement:
-        found = tuple(self.finding(key, now) for key in context.keys.values() if (key.usage_nusd or 0) > 20 * NUSD)
+        found = tuple(
+            self.finding(key, now) for key in context.keys.values() if (key.usage_nusd or 0) > HONEST_USD * NUSD
+        )
         plan = decide(found, context, self.settings, now)
         return Judgement(now, found, plan, len(context.keys))
 
@@ -122,12 +125,11 @@ class Life:
     clock: FakeClock = field(default_factory=lambda: FakeClock(build.NOW))
     wrong: list[str] = field(default_factory=list)
     n_cycles: int = 0
-    is_restoring: bool = False
+    n_lives: int = 0
 
     def __post_init__(self) -> None:
         self.issuer = Issuer(self.clock, self.points, before_change=self._journalled_before)
         self.sink = Sink(self.points)
-        self.n_lives = 0
 
     async def run(self) -> Seen:
         """Lives until quiet, then a person puts every key back, and it lives until quiet again."""
@@ -136,7 +138,6 @@ class Life:
         with in_one_thread(self.points):
             await self._until(self._contained)
             at_work = self._look()
-            self.is_restoring = True
             await self._until(self._restored)
             return self._checked(at_work)
 
@@ -174,9 +175,9 @@ class Life:
 
     async def _restored(self, app: App, watch: Watch) -> None:
         """A person restores key after key, and says it again where they see that it was not done."""
-        for key_hash, was in self.issuer.was.items():
-            key = next(key for key in app.store.keys.keys() if key.key_hash == key_hash)
-            while self.issuer.settings()[key_hash] != was:
+        listed = app.store.keys.keys()
+        for key in listed:
+            while self.issuer.settings()[key.key_hash] != self.issuer.was[key.key_hash]:
                 await manual.restore(app, key, requested_by="cli:op")
         await self._cycles(app, watch, is_there=lambda: self.issuer.settings() == self.issuer.was)
 
@@ -321,11 +322,3 @@ async def _bury() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def lived(state_dir: Path, points: Points, **changes: Any) -> Seen:
-    """One run on a new store. Raises AssertionError."""
-    return await Life(state_dir, points, **changes).run()
-
-
-assert HONEST_USD < 20

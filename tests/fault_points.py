@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from monitor.store.database import Database, translated
 
 
-class Killed(BaseException):  # noqa: N818 - no error of the program: its end
+class Killed(BaseException):
     """The process has ended here."""
 
 

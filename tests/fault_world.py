@@ -136,6 +136,4 @@ class Sink:
 def refuse(fault: Fault | None, *, is_outcome_unknown: bool) -> None:
     if fault is not None:
         retry_after = 3.0 if fault is Fault.SLOW_DOWN and not is_outcome_unknown else None
-        raise DeliveryError(
-            fault.name, permanent=False, retry_after=retry_after, is_outcome_unknown=is_outcome_unknown
-        )
+        raise DeliveryError(fault.name, permanent=False, retry_after=retry_after, is_outcome_unknown=is_outcome_unknown)

@@ -141,8 +141,8 @@ def test_ten_keys_stolen_at_once_wait_for_people_too() -> None:
     assert {notice.kind for notice in told(judged)} == {MessageKind.SOURCE}
 
 
-@pytest.mark.parametrize("hours", [-2, 2, 72, 9_000])
-def test_o15_a_clock_of_ours_that_jumps_disables_and_caps_nothing(hours: int) -> None:
+@pytest.mark.parametrize("hours", [2, 72, 9_000])
+def test_o15_a_clock_of_ours_that_jumps_ahead_disables_and_caps_nothing(hours: int) -> None:
     jumped = timedelta(hours=hours)
 
     assert [action for judgement in lived(usual, wrong_by=jumped) for action in judgement.plan.actions] == []

@@ -64,7 +64,9 @@ def begin_anew(app: App, now: datetime) -> None:
     fresh = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings), app.pipeline.trained)
     bring_up(app, now, pipeline=fresh)
     app.pipeline = fresh
-    log.warning("state_made_anew", extra={"now": now.isoformat(), "why": "the clock was hours ahead, and is right again"})
+    log.warning(
+        "state_made_anew", extra={"now": now.isoformat(), "why": "the clock was hours ahead, and is right again"}
+    )
 
 
 def at_work(app: App) -> Path | None:
