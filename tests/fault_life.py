@@ -186,6 +186,7 @@ class Life:
         is_done = False
         while not is_done:
             self.n_cycles += 1
+            assert not self.wrong, self.wrong
             assert self.n_cycles < MAX_CYCLES + 10 * self.points.n_kills, "it never became quiet"
             self.clock.pass_time(A_MINUTE_S)
             self.issuer.live()
