@@ -6,7 +6,7 @@ Every method raises `StoreError`. Writes are one transaction each: after a kill 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +20,6 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
-    AuditEntry,
-    AuditHead,
-    AuditKind,
-    AuditRow,
-    Feedback,
     Finding,
     Incident,
     IncidentState,
@@ -32,11 +27,32 @@ from monitor.domain import (
     Message,
     Plan,
     Receipt,
-    Silence,
     Verdict,
-    Verified,
 )
 from monitor.frames import Catalog
+from monitor.store.people import AuditLog, Card, CardStore, Decided, Desk, FeedbackStore, Outcome, Press
+
+__all__ = [
+    "AuditLog",
+    "Card",
+    "CardStore",
+    "DayStore",
+    "Decided",
+    "Delivery",
+    "Desk",
+    "FeedbackStore",
+    "KeyChange",
+    "KeyStore",
+    "Ledger",
+    "Maintenance",
+    "Outbox",
+    "OutboxEntry",
+    "Outcome",
+    "Press",
+    "StateStore",
+    "Store",
+    "UsageStore",
+]
 
 
 class UsageStore(Protocol):
@@ -150,55 +166,6 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What a person's word makes of an incident, and what is written down and told with it."""
-
-    incident: Incident
-    entry: AuditEntry
-    messages: tuple[Message, ...] = ()
-
-
-class Desk(Protocol):
-    """What people decide: about one incident, or which incidents they do not want to hear of."""
-
-    def change(self, incident_id: str, decide: Callable[[Incident], Decided | None]) -> Incident:
-        """Hands the incident as it stands to `decide` and writes what it returns (None: nothing), in one transaction that no
-        other writer can come between; returns the incident as it stands then. Raises UnknownIncident, and what `decide` raises."""
-        ...
-
-    def silences(self, *, active_at: datetime | None = None) -> tuple[Silence, ...]:
-        """Silences, the one that ends last first; with `active_at` only those in force then."""
-        ...
-
-    def put_silence(self, silence: Silence, entry: AuditEntry, messages: Sequence[Message] = ()) -> None:
-        """Writes a silence (new, or ended early) with its audit row, in one transaction."""
-        ...
-
-
-class AuditLog(Protocol):
-    """The trail of who did what: append-only, each row chained to the one before. Never pruned."""
-
-    def append(self, entries: Iterable[AuditEntry]) -> AuditHead:
-        """Writes entries that tell of nothing else in the store; returns the new head. All others are written together with
-        what they tell of: by `Ledger.commit`, `Ledger.finish` and `Desk`."""
-        ...
-
-    def rows(
-        self, *, incident_id: str | None = None, kind: AuditKind | None = None, limit: int | None = None
-    ) -> tuple[AuditRow, ...]:
-        """Rows, oldest first; with `limit` only the newest that many."""
-        ...
-
-    def head(self) -> AuditHead:
-        """The last row's number and hash."""
-        ...
-
-    def verify(self, outside: AuditHead | None = None) -> Verified:
-        """Walks the whole trail; against a head kept outside, a tail that was cut is found, too."""
-        ...
-
-
 class Delivery(enum.StrEnum):
     """Where an outbox message stands. SENDING found at start, like UNKNOWN, is looked up at the sink before any resend."""
 
@@ -259,74 +226,6 @@ class Outbox(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a sink shows of an incident: the message that is edited in place, and its picture.
-
-    `shown`: what was shown last (a digest, empty before the first edit), at `shown_at`; nothing is tried before `due_at`.
-    `n_refused`: how often the sink refused the picture inside the message. `file_id`: the picture, once the sink holds it;
-    `n_tries`: how often it was tried, not to be tried before `picture_due_at`."""
-
-    incident_id: str
-    shown: str = ""
-    shown_at: datetime | None = None
-    due_at: datetime | None = None
-    n_refused: int = 0
-    file_id: str | None = None
-    alt_text: str = ""
-    n_tries: int = 0
-    picture_due_at: datetime | None = None
-
-
-class Outcome(enum.StrEnum):
-    """What became of a press of a button."""
-
-    TAKEN = "taken"  # under way, or cut off by a kill
-    DONE = "done"
-    REFUSED = "refused"  # a stranger, or a stale question
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Press:
-    """One press of a button: by whom, on which question, and what became of it. `press_id` is the sink's own, the same
-    when it tells of a press again."""
-
-    press_id: str
-    incident_id: str
-    step: int
-    choice: str
-    by: str
-    at: datetime
-    outcome: Outcome = Outcome.TAKEN
-    detail: str = ""
-
-
-class CardStore(Protocol):
-    """What is shown of incidents, and who answered."""
-
-    def card(self, incident_id: str) -> Card:
-        """The card; an empty one if nothing was shown yet."""
-        ...
-
-    def put(self, card: Card) -> None:
-        """Writes the card."""
-        ...
-
-    def take(self, press: Press, *, stale_before: datetime) -> Press | None:
-        """Writes down a press and takes it up, unless the same one, or the same choice on the same step, was taken up before
-        (and is done, or under way since `stale_before`): then returns that one. None: it is yours to carry out."""
-        ...
-
-    def note(self, press: Press) -> None:
-        """Writes down a press that is not taken up, or what became of one that was."""
-        ...
-
-    def presses(self, incident_id: str | None = None, *, since: datetime | None = None) -> tuple[Press, ...]:
-        """Presses, oldest first; of one incident or of all."""
-        ...
-
-
 class DayStore(Protocol):
     """What keys spent by UTC day; a day is numbered from the epoch."""
 
@@ -340,18 +239,6 @@ class DayStore(Protocol):
 
     def read(self, since: int, until: int, *, n_keys: int) -> npt.NDArray[np.float64]:
         """Nano-dollars (days, keys) of the days [since, until), keys by key_no; NaN in a day that was never written."""
-        ...
-
-
-class FeedbackStore(Protocol):
-    """What people said of keys. Only ever added to."""
-
-    def add(self, said: Feedback) -> None:
-        """Writes it down, synced to disk before it returns; the same feedback_id twice is once."""
-        ...
-
-    def said(self, *, key_hash: str | None = None) -> tuple[Feedback, ...]:
-        """Everything that was said, oldest first; of one key, if one is named."""
         ...
 
 
