@@ -6,7 +6,7 @@ T      ?=
 BENCH  ?= ../shared/bench/dev
 ALSO   ?=
 
-.PHONY: help setup demo test test-slow check lint types contracts fmt golden train lock bench bench-detect clean
+.PHONY: help setup demo test test-slow test-kills check lint types contracts fmt golden train lock bench bench-detect clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: $(VENV)/.dev  ## the tests (T=pattern for some of them)
 
 test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --timeout 900
+
+test-kills: $(VENV)/.dev  ## a fault at every place of a cycle, and 2,000 random kill points (MONITOR_TEST_SEED, MONITOR_TEST_KILL_POINTS)
+	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 7200
 
 lint: $(VENV)/.dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .

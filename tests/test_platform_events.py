@@ -52,8 +52,10 @@ def past() -> tuple[Fleet, Pipeline]:
     return fleet, pipeline
 
 
-def lived(do: Hour) -> list[Judgement]:
-    """An hour from NOW on in which every key does what `do` says, judged three times from its middle on."""
+def lived(do: Hour, *, wrong_by: timedelta = timedelta(0)) -> list[Judgement]:
+    """An hour from NOW on in which every key does what `do` says, judged three times from its middle on.
+
+    `wrong_by`: how far the clock that says when to judge is off."""
     fleet, pipeline = past()
     pipeline = copy.deepcopy(pipeline)
     context, judged = build.a_context(*KEYS.values(), quality={}), []
@@ -62,7 +64,7 @@ def lived(do: Hour) -> list[Judgement]:
         rows = [(at, *row[1:]) for no in range(N_KEYS) for row in do(fleet, no)]
         pipeline.take(build.usage(*rows), build.coverage(at, at + TEN))
         if bucket >= 3:
-            judged.append(pipeline.judge(at + TEN, context))
+            judged.append(pipeline.judge(at + TEN + wrong_by, context))
             context = build.after(context, judged[-1].plan)
     return judged
 
@@ -91,6 +93,11 @@ def stolen(fleet: Fleet, no: int) -> Iterable[Row]:
         yield from rows_of(
             NOW, no, use | {Dimension.PROVIDER: {new_values(Dimension.PROVIDER)[0]: 1.0}}, n=200, usd_each=0.05
         )
+
+
+def one_stolen(fleet: Fleet, no: int) -> Iterable[Row]:
+    """The first of those ten thefts alone."""
+    return stolen(fleet, no) if no == 0 else usual(fleet, no)
 
 
 def told(judged: list[Judgement]) -> list[Notice]:
@@ -132,6 +139,21 @@ def test_ten_keys_stolen_at_once_wait_for_people_too() -> None:
     assert [action for judgement in judged for action in judgement.plan.actions] == []
     assert Reason.CORRELATED in {verdict.reason for judgement in judged for verdict in judgement.plan.verdicts}
     assert {notice.kind for notice in told(judged)} == {MessageKind.SOURCE}
+
+
+@pytest.mark.parametrize("hours", [2, 72, 9_000])
+def test_o15_a_clock_of_ours_that_jumps_ahead_disables_and_caps_nothing(hours: int) -> None:
+    jumped = timedelta(hours=hours)
+
+    assert [action for judgement in lived(usual, wrong_by=jumped) for action in judgement.plan.actions] == []
+
+
+@pytest.mark.parametrize("hours", [0, 2, 72, 9_000])
+def test_o15_a_theft_is_acted_upon_now_and_never_by_a_clock_that_jumped_ahead(hours: int) -> None:
+    judged = lived(one_stolen, wrong_by=timedelta(hours=hours))
+
+    acted = {action.key_hash for judgement in judged for action in judgement.plan.actions}
+    assert acted == ({build.a_hash(0)} if hours == 0 else set())
 
 
 def test_the_usual_is_no_event() -> None:

@@ -11,7 +11,7 @@ from monitor.errors import ArtifactError
 from monitor.features import NAMES
 from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, replay, roles, terms, training
 from monitor.jobs.app import App
-from monitor.pipeline import Pipeline
+from monitor.pipeline import Pipeline, new_state
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,16 @@ def bring_up(app: App, now: datetime, *, pipeline: Pipeline | None = None) -> No
         into.state.advance(now)
         return
     replay.replay(store, into, since=max(since, oldest) if since else oldest, until=now)
+
+
+def begin_anew(app: App, now: datetime) -> None:
+    """A state from the store alone in place of one that has run ahead of the clock. Raises StoreError."""
+    fresh = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings), app.pipeline.trained)
+    bring_up(app, now, pipeline=fresh)
+    app.pipeline = fresh
+    log.warning(
+        "state_made_anew", extra={"now": now.isoformat(), "why": "the clock was hours ahead, and is right again"}
+    )
 
 
 def at_work(app: App) -> Path | None:

@@ -119,6 +119,8 @@ class Watch:
         async with self.lock:
             now = self.app.now()
             async with self.pipeline_lock:
+                if self.app.pipeline.state.is_ahead_of(now):
+                    await asyncio.to_thread(startup.begin_anew, self.app, now)
                 self.app.pipeline.state.advance(now)  # before any usage is taken in
             report = CycleReport(at=now)
             inventory = await self._read_keys(now, report)

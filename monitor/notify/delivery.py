@@ -198,7 +198,8 @@ async def _look_up(
     """Where an attempt in doubt arrived; None if it did not, or if nobody will ever be able to tell: twice is better than
     never. Raises DeliveryError if it cannot be told yet."""
     is_blind = False
-    for channel in dict.fromkeys(channel for channel in (message.channel, default_channel) if channel):
+    channels = [channel for channel in (message.channel, default_channel) if channel]
+    for channel in dict.fromkeys(channels or [""]):  # a sink without channels is asked as well
         try:
             receipt = await notifier.find(replace(message, channel=channel), thread=thread)
         except SinkUnauthorized:

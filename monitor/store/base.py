@@ -198,7 +198,8 @@ class Outbox(Protocol):
     def claim(self, now: datetime, *, limit: int, sink: str = "") -> tuple[OutboxEntry, ...]:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
         them SENDING; returns them with the state they had before, `n_attempts` counting this one. A message never tried
-        is due whatever its writer's clock said. Of messages for this further sink (`…@sink` in their id); empty: of those
+        is due whatever its writer's clock said; one claimed minutes ago without an outcome is due again, as SENDING. Of
+        messages for this further sink (`…@sink` in their id); empty: of those
         for the notifier itself."""
         ...
 

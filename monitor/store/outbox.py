@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,6 +18,9 @@ from monitor.store.values import from_document, from_us, to_document, to_us
 
 _T: Final = outbox.c
 _OPEN: Final = (Delivery.WAITING.value, Delivery.UNKNOWN.value)
+LEASE: Final = timedelta(minutes=5)
+"""So long a claim lasts, far beyond any deadline of a sink: then whoever made it could not write down what became of it."""
+
 _ENDED: Final = (Delivery.DELIVERED.value, Delivery.DEAD.value)
 
 
@@ -36,16 +39,19 @@ class SqliteOutbox:
         """Atomically takes up to `limit` entries due at `now` (WAITING or UNKNOWN; urgent first, then oldest) and marks
         them SENDING; returns them with the state they had before, `n_attempts` counting this one.
 
-        A message never tried is due whatever the clocks say: the one that queued it may have run ahead of this one."""
-        is_due = sa.or_(_T.due_at_us <= to_us(now), _T.n_attempts == 0)
+        A message never tried is due whatever the clocks say: the one that queued it may have run ahead of this one. Claims
+        older than `LEASE` are taken over: their message is in doubt."""
+        is_open = sa.and_(_T.state.in_(_OPEN), sa.or_(_T.due_at_us <= to_us(now), _T.n_attempts == 0))
+        is_left = sa.and_(_T.state == Delivery.SENDING.value, _T.due_at_us <= to_us(now))
         is_for = _T.message_id.endswith(f"@{sink}", autoescape=True) if sink else ~_T.message_id.contains("@")
-        wanted = sa.select(outbox).where(_T.state.in_(_OPEN), is_due, is_for)
+        wanted = sa.select(outbox).where(sa.or_(is_open, is_left), is_for)
         urgent_first = wanted.order_by(_T.severity.desc(), _T.queued_at_us, _T.entry_no).limit(limit)
         with self._database.write(is_synced=True) as connection:
             rows = connection.execute(urgent_first).all()
             if rows:
                 taken = sa.update(outbox).where(_T.entry_no.in_([row.entry_no for row in rows]))
-                connection.execute(taken.values(state=Delivery.SENDING.value, n_attempts=_T.n_attempts + 1))
+                values = {"state": Delivery.SENDING.value, "due_at_us": to_us(now + LEASE)}
+                connection.execute(taken.values(**values, n_attempts=_T.n_attempts + 1))
         return tuple(_entry(row, n_attempts=row.n_attempts + 1) for row in rows)
 
     def delivered(self, message_id: str, receipt: Receipt, at: datetime) -> None:

@@ -648,6 +648,21 @@ def test_an_entry_left_sending_by_a_killed_process_becomes_unknown(store: Store)
     assert states == {"a": Delivery.UNKNOWN, "b": Delivery.WAITING}
 
 
+def test_a_claim_whose_outcome_was_never_written_down_is_taken_over_in_doubt(store: Store) -> None:
+    # given: a running service whose disk was full when it wanted to note what became of a message
+    store.outbox.add([a_message()], NOW)
+    store.outbox.claim(NOW, limit=1)
+
+    # when: it goes on, without a restart
+    at_once = store.outbox.claim(NOW + timedelta(minutes=4), limit=1)
+    (later,) = store.outbox.claim(NOW + timedelta(minutes=5), limit=1)
+
+    # then: nobody takes it while it may still be under way, and later it is looked up before it is sent again
+    assert at_once == ()
+    assert (later.state, later.n_attempts) == (Delivery.SENDING, 2)
+    assert store.outbox.claim(NOW + timedelta(minutes=6), limit=1) == ()
+
+
 def test_a_delivered_message_stays_delivered(store: Store) -> None:
     store.outbox.add([a_message()], NOW)
     store.outbox.delivered(a_message().message_id, Receipt("C1", "1"), NOW)

@@ -158,6 +158,26 @@ async def test_o15_a_clock_set_back_two_hours_stops_no_reading(tmp_path: Path) -
     assert [since <= until for _, since, until in source.asked] == [True] * len(source.asked)
 
 
+@pytest.mark.parametrize("hours", [4, 30, 24 * 90])
+async def test_o15_a_clock_that_ran_ahead_and_was_put_right_goes_on_being_judged_by(tmp_path: Path, hours: int) -> None:
+    # given: one cycle by a clock that is wrong
+    watch, source, app = a_watch(tmp_path)
+    await minutes(watch, 10)
+    app.clock.at += timedelta(hours=hours)
+    await minutes(watch, 2)
+
+    # when: it is put right
+    app.clock.at -= timedelta(hours=hours)
+    n_before, n_cycles = len(source.asked), watch.n_cycles
+    await minutes(watch, 10)
+
+    # then: the state is of now again, every cycle completes, and nothing was done to any key
+    assert watch.n_cycles == n_cycles + 10 and len(source.asked) >= n_before + 2
+    assert not app.pipeline.state.is_ahead_of(app.now())
+    assert app.pipeline.state.head_hour == int(app.now().timestamp()) // 3600
+    assert app.store.ledger.actions() == ()
+
+
 @pytest.mark.parametrize(
     "at", [datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2028, 2, 28, 23, 50, tzinfo=UTC)], ids=["DST", "leap"]
 )

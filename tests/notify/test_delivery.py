@@ -132,6 +132,15 @@ async def test_an_answer_lost_after_delivery_is_looked_up_and_not_sent_again() -
     assert outbox.states() == ["delivered"]
 
 
+async def test_a_sink_without_channels_is_asked_too_before_anything_is_sent_again() -> None:
+    outbox, sink, clock = FakeOutbox(a_message(channel=""), state="unknown"), FakeSink(), FakeClock(NOW)
+    sink.arrived.append((a_message(channel=""), None))
+
+    report = await deliver_due(outbox, sink, clock=clock, default_channel="")
+
+    assert (report.n_found, len(sink.arrived)) == (1, 1)
+
+
 async def test_a_message_lost_before_delivery_is_sent_again() -> None:
     outbox, sink, clock = FakeOutbox(a_message()), FakeSink(UNCLEAR), FakeClock(NOW)
     sink.keeps_when_unclear = False

@@ -1,0 +1,97 @@
+"""Numbered places of a run where it can be killed, or where what it asked for fails: every request, transaction and message.
+
+A kill is an exception nothing catches; from then on each further place raises it too, as no dead process does anything more."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from monitor.store.database import Database, translated
+
+
+class Killed(BaseException):
+    """The process has ended here."""
+
+
+class Fault(enum.IntEnum):
+    """What happens at a place; of each but KILL a request, a transaction and a message have a form of their own."""
+
+    KILL = 0
+    BROKEN = 1  # HTTP 500; the disk is full; Slack is down
+    SLOW_DOWN = 2  # HTTP 429; the database is locked; Slack says rate_limited
+    TIMEOUT = 3
+    CUT = 4  # an answer that ends in the middle
+
+
+ERRORS = (Fault.BROKEN, Fault.SLOW_DOWN, Fault.TIMEOUT, Fault.CUT)
+
+
+@dataclass
+class Points:
+    """Counts the places of a run, over all its lives; `plan`: what happens at which."""
+
+    plan: Mapping[int, Fault] = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list)
+    is_dead: bool = False
+    n_kills: int = 0
+
+    def alive(self) -> None:
+        """A place without number: what is only read leaves nothing behind."""
+        if self.is_dead:
+            raise Killed
+
+    def at(self, place: str) -> Fault | None:
+        """The fault planned here, if any; a kill is raised."""
+        self.alive()
+        fault = self.plan.get(len(self.passed))
+        self.passed.append(place)
+        if fault is Fault.KILL:
+            self.is_dead, self.n_kills = True, self.n_kills + 1
+            raise Killed
+        return fault
+
+    def met(self) -> list[tuple[int, Fault]]:
+        """What was planned and reached."""
+        return [(number, fault) for number, fault in sorted(self.plan.items()) if number < len(self.passed)]
+
+    def revive(self) -> None:
+        """The next process begins."""
+        self.is_dead = False
+
+
+class FaultyDatabase(Database):
+    """A database with three places a write transaction."""
+
+    points: Points
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        self.points.alive()
+        with super().read() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, is_synced: bool) -> Iterator[sa.Connection]:
+        fail(self.points.at("database: before begin"), self)
+        with super().write(is_synced=False) as connection:  # a kill is no power cut: nobody waits for the disk here
+            yield connection
+            fail(self.points.at("database: before commit"), self)
+        self.points.at("database: after commit")  # what is on disk can only be followed by a kill
+
+
+def fail(fault: Fault | None, database: Database) -> None:
+    """What SQLite says when the disk is full, or somebody else writes for too long."""
+    if fault is None:
+        return
+    is_full = fault in {Fault.BROKEN, Fault.CUT}
+    error: Any = sqlite3.OperationalError("database or disk is full" if is_full else "database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL if is_full else sqlite3.SQLITE_BUSY
+    with translated(database.path):
+        raise error
