@@ -70,7 +70,7 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     escalations, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,
-        incidents=tuple(incident for incident in current.values() if before.get(incident.incident_id) != incident),
+        incidents=tuple(each for name, each in sorted(current.items()) if before.get(name) != each),
         actions=(*actions, *further),
         notices=(*failures, *told, *escalations),
         verdicts=(

@@ -26,7 +26,7 @@ from monitor.jobs.app import App
 from monitor.notify import slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
-from monitor.report import alert_chart, alert_drawing
+from monitor.report import alert_chart
 from monitor.report.alert_chart import Chart
 from monitor.store.base import Card, Delivery, Outcome, Store
 
@@ -164,6 +164,8 @@ def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
 def drawn(shown: Chart) -> bytes:
     """The PNG; one thread draws at a time."""
     with _DRAWING:
+        from monitor.report import alert_drawing  # who draws nothing does not pay for matplotlib
+
         return alert_drawing.drawn(shown)
 
 

@@ -193,8 +193,8 @@ async def test_a_patch_that_does_not_fit_is_refused_and_changes_nothing(
 async def test_what_the_program_must_never_do_does_not_exist(client: httpx.AsyncClient, world: World) -> None:
     key = world.fleet.keys[7]
 
-    assert (await client.delete(f"/keys/{key.key_hash}")).status_code == 405
     assert (await client.post("/keys", json={"name": "mine"})).status_code == 405
+    assert (await client.put(f"/keys/{key.key_hash}", json={})).status_code == 405
     assert (await client.get("/models")).status_code == 404
 
 
