@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from monitor.decide import AUTOMATIC, decide
 from monitor.decide.fuses import allowed_by_share
-from monitor.domain import NUSD, ActionState, MessageKind, Quality, Rung, Severity, Verb
+from monitor.domain import NUSD, ActionState, IncidentKind, MessageKind, Quality, Rung, Severity, Verb
 
 N_KEYS = 12
 NUMBERS = st.integers(1, N_KEYS)
