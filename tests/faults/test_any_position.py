@@ -123,6 +123,7 @@ async def test_killed_again_and_again_at_random_it_ends_as_if_undisturbed(tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())
 async def test_with_one_fault_at_every_single_place_it_ends_as_if_undisturbed(tmp_path: Path, fault: Fault) -> None:
@@ -132,6 +133,7 @@ async def test_with_one_fault_at_every_single_place_it_ends_as_if_undisturbed(tm
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(7_200)
 async def test_2000_random_kill_points_leave_nothing_lost_doubled_or_invented(tmp_path: Path) -> None:
     await random_runs(tmp_path, max(2_000, N_KILL_POINTS), seed=SEED + 3)
