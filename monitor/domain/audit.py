@@ -19,6 +19,8 @@ class AuditKind(enum.StrEnum):
 
     INTENT = "intent"
     OUTCOME = "outcome"
+    PROPOSED = "proposed"
+    DECIDED = "decided"
     OPENED = "opened"
     STEPPED = "stepped"
     ACKNOWLEDGED = "acknowledged"

@@ -92,9 +92,18 @@ def append(connection: sa.Connection, entries: Iterable[AuditEntry]) -> AuditHea
     return head
 
 
+_BEFORE_INTENT: Final = {
+    ActionState.PROPOSED: AuditKind.PROPOSED,
+    ActionState.APPROVED: AuditKind.DECIDED,
+    ActionState.DENIED: AuditKind.DECIDED,
+}
+
+
 def of_intent(action: Action) -> AuditEntry:
-    """An action was decided, and not yet done."""
-    return _of_action(AuditKind.INTENT, action, at=action.intended_at)
+    """An action was proposed, or people said yes or no to it, or it is decided and not yet done."""
+    kind = _BEFORE_INTENT.get(action.state, AuditKind.INTENT)
+    at = action.intended_at if kind is AuditKind.INTENT else action.finished_at or action.intended_at
+    return _of_action(kind, action, at=at)
 
 
 def of_outcome(action: Action) -> AuditEntry:
@@ -153,7 +162,7 @@ def _of_action(kind: AuditKind, action: Action, *, at: Any) -> AuditEntry:
     return AuditEntry(
         at=at,
         kind=kind,
-        by=action.requested_by,
+        by=action.decided_by if kind is AuditKind.DECIDED and action.decided_by else action.requested_by,
         subject=action.action_id,
         key_hash=action.key_hash,
         incident_id=action.incident_id or "",

@@ -75,6 +75,17 @@ def test_an_action_leaves_a_row_for_its_intent_and_one_for_its_outcome(store: St
     assert rows[1].why == "read back: disabled"
 
 
+def test_a_proposal_and_who_said_yes_or_no_to_it_are_in_the_trail(store: Store):
+    proposed = an_action(state=ActionState.PROPOSED)
+    said = replace(proposed, state=ActionState.DENIED, decided_by="cli:ada")
+
+    store.ledger.commit((), Plan(NOW, actions=(proposed,)), ())
+    store.ledger.commit((), Plan(NOW, actions=(said,)), ())
+
+    rows = [(row.kind, row.by) for row in store.audit.rows()]
+    assert rows == [("proposed", proposed.requested_by), ("decided", "cli:ada")]
+
+
 def test_the_life_of_an_incident_is_in_the_trail_and_its_figures_are_not(store: Store):
     incident = an_incident(1)
     over = replace(incident, state=IncidentState.RESOLVED, resolved_at=NOW, resolution="quiet")
