@@ -8,6 +8,7 @@ because somebody teaches it to, passes every comparison with yesterday's and fai
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,9 @@ from monitor.domain import NUSD
 FOUND_LESS: Final = 0.03
 """Share of the simulated thefts by which the new one may find fewer: what a new seed alone makes."""
 
+RARER: Final = 10.0
+"""Where a fleet is too small to simulate thefts on: the p-value of an alarm may become this many times as rare, at most."""
+
 OVERSPENT: Final = 2.0
 """A detector at work that spends more than this many times the alert budget finds thefts with alerts nobody agreed to: what it
 finds is no measure for others."""
@@ -34,12 +38,13 @@ Bools = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Showing:
     """What a detector does: incidents on clean rows over `weeks`, share of simulated thefts found in one look (NaN: there were
-    none), clean keys it would take out of service."""
+    none), clean keys it would take out of service, the p-value its alarms ask for (NaN: not known)."""
 
     n_incidents: int
     weeks: float
     thefts_found: float
     disabled: frozenset[int] = frozenset()
+    alpha: float = float("nan")
 
     @property
     def per_week(self) -> float:
@@ -58,6 +63,7 @@ def showing(trained: Trained, clean: Rows, thefts: Thefts | None, settings: Sett
         weeks=weeks,
         thefts_found=_found(trained, thefts),
         disabled=frozenset(np.unique(disabled).tolist()),
+        alpha=trained.manifest.levels.alpha,
     )
 
 
@@ -78,6 +84,10 @@ def shortcomings(
     is_measure = live.n_incidents <= OVERSPENT * max(1.0, budget_per_week * live.weeks)
     if is_measure and new.thefts_found < live.thefts_found - FOUND_LESS:
         found.append(f"it finds {new.thefts_found:.0%} of simulated thefts, the one at work {live.thefts_found:.0%}")
+    if math.isnan(new.thefts_found) and new.alpha < live.alpha / RARER:
+        found.append(
+            f"no thefts could be simulated to compare by, and its alarms ask for p-values {live.alpha / new.alpha:.3g} times as rare"
+        )
     if anchor is not None and new.thefts_found < anchor.thefts_found - FOUND_LESS - may_find_less:
         found.append(
             f"it finds {new.thefts_found:.0%} of simulated thefts, last month's {anchor.thefts_found:.0%}: more is lost than"

@@ -139,4 +139,4 @@ def test_a_detector_that_finds_nothing_any_more_is_never_promoted(
     # then
     assert ended.live == first.path.stem
     assert second.path.stem in ended.refused
-    assert "simulated thefts" in next(one.why for one in ended.events if one.what == "refused")
+    assert "thefts" in next(one.why for one in ended.events if one.what == "refused")
