@@ -128,6 +128,7 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> Outc
                 await process.wait()
         process = await spawn(environ, state_dir)
         try:
+            await ready(state_dir, process)  # before that a signal ends it where it stands
             await settled(world, thefts, state_dir)
             process.terminate()
             assert await asyncio.wait_for(process.wait(), timeout=40) == 0
