@@ -11,7 +11,6 @@ One document in the store, so that a change by hand is seen by the running servi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -168,8 +167,3 @@ def _event(value: object) -> Event:
     found = value if isinstance(value, dict) else {}
     at = datetime.fromisoformat(str(found.get("at")))
     return Event(at, *(str(found.get(name, "")) for name in ("what", "name", "by", "why")))
-
-
-def surviving(names: Iterable[str], roles: Roles, *, keep: int) -> frozenset[str]:
-    """Of these artifacts, those with a role and the newest few."""
-    return roles.kept | frozenset(sorted(names)[-keep:])
