@@ -76,7 +76,8 @@ def train_now(
 
     Raises ArtifactError where there is too little history, StoreError."""
     incidents = store.ledger.incidents()
-    lesson = learned(settings, store, until=now, incidents=incidents, seed=seed, progress=progress)
+    second = artifacts.shipped_one(shipped, NAMES)
+    lesson = learned(settings, store, until=now, incidents=incidents, seed=seed, second=second, progress=progress)
     folder = settings.store.state_dir / "artifacts"
     known = roles.read(store) or _of_before(folder)
     tried = _tried(known, lesson, folder, settings, now)
@@ -205,10 +206,12 @@ def fitted(
     until: datetime,
     incidents: tuple[Incident, ...] | None,
     seed: int,
+    second: Trained | None = None,
     progress: Progress | None,
 ) -> Trained:
     """What training at `until` makes of the `collect.history` before it (see `learned`)."""
-    return learned(settings, store, until=until, incidents=incidents, seed=seed, progress=progress).trained
+    lesson = learned(settings, store, until=until, incidents=incidents, seed=seed, second=second, progress=progress)
+    return lesson.trained
 
 
 def learned(
@@ -218,10 +221,12 @@ def learned(
     until: datetime,
     incidents: tuple[Incident, ...] | None,
     seed: int,
+    second: Trained | None = None,
     progress: Progress | None,
 ) -> Lesson:
     """What the `collect.history` before `until` teaches, with the windows of these incidents left out, and keys that ramp. None: a
-    replay of the past, which knows nothing of what came after, neither incidents nor feedback.
+    replay of the past, which knows nothing of what came after, neither incidents nor feedback. `second`: the shipped
+    detector, for its opinion.
 
     Raises ArtifactError where there is too little history, StoreError."""
     since = first_usage(store, until - settings.collect.history, until)
@@ -237,7 +242,7 @@ def learned(
     left_out = excluded(incidents or (), store.keys.catalog, abused=abused_incidents(said))
     if incidents is not None:
         left_out += days.untaught(days.ramping(store, settings, until), until)
-    return Lesson(teaching, left_out, teaching.trained(settings, excluded=left_out, seed=seed))
+    return Lesson(teaching, left_out, teaching.trained(settings, excluded=left_out, seed=seed, second=second))
 
 
 def first_usage(store: Store, since: datetime, until: datetime) -> datetime | None:
