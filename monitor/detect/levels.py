@@ -74,11 +74,27 @@ SCAN: Final = 10
 PLACES: Final = 2
 CROWD_DOLLARS: Final = 2.0
 CROWD: Final = 3
+SURVEY: Final = 20
+SURVEY_DOLLARS: Final = 3.0
+"""Models never seen within a day, and dollars of an hour on novel ones: twice a scan, which may come from anywhere."""
+
+TIMES_USUAL: Final = 20.0
+SETTLED_HOURS: Final = 72.0
+"""A day of so many usual ones is no colleague's, who was seen to multiply a key's day by nine; a new key's first days are."""
+
 HABIT_USD: Final = 1e-4
 """Mean dollars of an hour from which a key has habits that can be broken: an idle key that its owner takes up again looks like
 a stolen one."""
 
-SIGNS: Final = {"burst": 0.6, "dollars": 0.6, "scan": 0.6, "places": 0.6, "crowd": 1.0}
+SIGNS: Final = {
+    "burst": 0.6,
+    "dollars": 0.6,
+    "scan": 0.6,
+    "places": 0.6,
+    "crowd": 1.0,
+    "survey": 1.0,
+    "overrun": 1.0,
+}
 """Each sign of theft in dollars and places, and the share of the hour's alarm level asked for beside it, at least."""
 
 DISABLE_MARGIN: Final = 1.1
@@ -93,11 +109,15 @@ def signs(
     `columns`: features by name; a missing one shows nothing. `joint_nusd`: dollars of the trailing hour that are new to the key in
     model and in place at once, the *joint* ones. burst: many of them within ten minutes, for a key with habits. dollars: many, now
     or in a day, for a key with habits. scan: fewer, and ten models never seen. places: some, from several countries never seen.
-    crowd: three or more countries never seen at once, whatever the model. Never for a key without a baseline of its own
-    (history < grace)."""
+    crowd: three or more countries never seen at once, whatever the model. survey: dollars on novel models, and twenty never
+    seen. overrun: a day of many usual ones, as many dollars of it as for `dollars` on values never learned, however common
+    they are elsewhere. Never for a key without a baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
     joint = joint_nusd / NUSD
     countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
+    unlearned = {span: _unlearned(columns, span, nothing) for span in ("1h", "24h")}
+    is_overrun = (unlearned["1h"] >= DOLLARS_PER_HOUR) | (unlearned["24h"] >= DOLLARS_PER_DAY)
+    is_overrun &= columns.get("times_usual_24h", nothing) >= TIMES_USUAL
     is_much = (joint >= DOLLARS_PER_HOUR) | (columns.get("joint_24h", nothing) >= DOLLARS_PER_DAY)
     has_habits = columns.get("mean_usd_1h", nothing + HABIT_USD) >= HABIT_USD
     shown = {
@@ -106,9 +126,18 @@ def signs(
         "scan": (joint >= SCAN_DOLLARS) & (columns.get("new_models_24h", nothing) >= SCAN),
         "places": has_some & (countries >= PLACES),
         "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),
+        "survey": (columns.get("novel_model_1h", nothing) >= SURVEY_DOLLARS)
+        & (columns.get("new_models_24h", nothing) >= SURVEY),
+        "overrun": is_overrun & has_habits & (history_hours >= SETTLED_HOURS),
     }
     is_grown = history_hours >= grace_hours
     return {name: rows & is_grown for name, rows in shown.items()}
+
+
+def _unlearned(columns: Mapping[str, Floats], span: str, nothing: Floats) -> Floats:
+    """Dollars of the span on a model and a place that were both never learned for the key."""
+    model, country, app = (columns.get(f"never_{name}_{span}", nothing) for name in ("model", "country", "app"))
+    return np.asarray(np.minimum(model, np.maximum(country, app)))
 
 
 def disable_levels(shown: Mapping[str, Bools], short: Floats, *, hour: float) -> dict[str, float]:

@@ -153,6 +153,9 @@ def shown(
     return [name for name, rows_ in found.items() if rows_[0]]
 
 
+UNLEARNED = {"never_model_24h": 30.0, "never_app_24h": 25.0, "mean_usd_1h": 1.0}
+
+
 @pytest.mark.parametrize(
     ("facts", "names"),
     [
@@ -165,12 +168,20 @@ def shown(
         ({"joint_usd": 1.9, "new_models_24h": 40.0}, []),
         ({"joint_usd": 0.5, "new_countries_1h": 2.0}, ["places"]),
         ({"new_countries_1h": 3.0, "stake_usd": 2.0}, ["crowd"]),
+        ({"novel_model_1h": 3.0, "new_models_24h": 20.0}, ["survey"]),
+        ({"novel_model_1h": 80.0, "new_models_24h": 14.0}, []),
+        (UNLEARNED | {"times_usual_24h": 20.0}, ["overrun"]),
+        (UNLEARNED | {"times_usual_24h": 9.0}, []),
+        (UNLEARNED | {"times_usual_24h": 900.0, "history_hours": 40.0}, []),
+        (UNLEARNED | {"times_usual_24h": 900.0, "mean_usd_1h": 0.0}, []),
+        (UNLEARNED | {"times_usual_24h": 900.0, "never_app_24h": 0.0}, []),
         ({"joint_usd": 500.0, "new_countries_1h": 9.0, "history_hours": 23.0}, []),
         ({"joint_usd": 11.0, "new_models_24h": 9.0, "new_countries_1h": 1.0}, []),
     ],
     ids=[
         "many dollars", "an idle key", "dollars of a day", "burst", "burst of an idle key", "scan",
-        "a bake-off", "places", "crowd", "a young key", "a colleague",
+        "a bake-off", "places", "crowd", "survey", "a dear bake-off", "overrun", "a dear colleague", "a new key grows",
+        "an idle key taken up", "a dear model of the usual app", "a young key", "a colleague",
     ],
 )  # fmt: skip
 def test_each_sign_asks_for_what_honest_keys_do_not_show(facts: dict[str, float], names: list[str]) -> None:
