@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,9 @@ from monitor.errors import ArtifactError
 FORMAT: Final = 2
 TRUSTED: Final = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
 """Beyond what skops trusts by itself: the trees' node arrays, whose contents `_check_trees` and `_check_boosted` verify."""
+
+_SCHEMA: Final = "schema.json"
+_PLACE: Final = re.compile(rb'(?<="__id__": )[0-9]+|(?<="file": ")[0-9]+')
 
 MAX_BLOB_BYTES: Final = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
@@ -95,9 +99,30 @@ def pack(trained: Trained) -> Packed:
     parts["cohorts"] = cohorts
     if trained.profile is not None:
         parts |= {"edges": trained.profile.edges, "shares": trained.profile.shares}
-    blob = skops.io.dumps(parts, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
+    blob = _canonical(skops.io.dumps(parts))
     manifest = msgspec.structs.replace(trained.manifest, sha256=hashlib.sha256(blob).hexdigest())
     return Packed(blob, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+
+
+def _canonical(blob: bytes) -> bytes:
+    """The same blob without what differs from run to run: skops names parts by their place in memory, and zip notes the time.
+
+    Parts are numbered in the order in which they are named first, so that the same detector is the same bytes."""
+    numbers: dict[bytes, bytes] = {}
+
+    def numbered(place: re.Match[bytes]) -> bytes:
+        return numbers.setdefault(place[0], str(len(numbers) + 1).encode())
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(blob)) as named, zipfile.ZipFile(packed, "w") as canonical:
+        files = {_SCHEMA: _PLACE.sub(numbered, named.read(_SCHEMA))}
+        for name in set(named.namelist()) - {_SCHEMA}:
+            place, suffix = name.split(".", 1)
+            files[f"{numbers[place.encode()].decode()}.{suffix}"] = named.read(name)
+        for name, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)  # of 1980, the beginning of zip's time
+            canonical.writestr(entry, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
+    return packed.getvalue()
 
 
 def _parts(detector: Detector) -> dict[str, Any]:

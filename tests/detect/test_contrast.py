@@ -243,3 +243,13 @@ def test_an_opinion_that_has_one_itself_or_knows_other_features_is_none(fitted: 
     assert as_second(fitted, (*NAMES, "another")) is None
     assert as_second(Contrast(NAMES, second=fitted), NAMES) is None
     assert as_second(Forest(NAMES), NAMES) is None
+
+
+def test_the_same_detector_made_twice_is_the_same_bytes() -> None:
+    made = []
+    for _ in range(2):
+        detector = Contrast(NAMES, n_rounds=5)
+        detector.fit(rows(1_000, novelty=0.0, seed=1), np.ones(1_000), seed=2, thefts=thefts(300))
+        made.append((detector, packed_of(detector)))  # both are kept: no place in memory is used twice
+
+    assert made[0][1] == made[1][1]
