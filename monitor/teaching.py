@@ -60,9 +60,6 @@ class Teaching:
         """The simulated thefts."""
         return self._gathering.thefts()
 
-    def trained(
-        self, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int, second: Trained | None = None
-    ) -> Trained:
-        """The detector; `second`: the shipped one, for its opinion. Raises ArtifactError where there was too little to see."""
-        thefts = self._gathering.thefts()
-        return train(self.rows, settings, excluded=excluded, thefts=thefts, seed=seed, second=second)
+    def trained(self, settings: Settings, *, excluded: Sequence[Excluded] = (), seed: int) -> Trained:
+        """The detector. Raises ArtifactError where there was too little to see."""
+        return train(self.rows, settings, excluded=excluded, thefts=self._gathering.thefts(), seed=seed)

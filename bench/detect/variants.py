@@ -22,8 +22,6 @@ from monitor.config import Settings
 from monitor.detect.base import Thefts
 from monitor.detect.contrast import Contrast
 from monitor.features import NAMES
-from monitor.jobs import artifacts
-from monitor.wiring import shipped_models
 
 AS_SHIPPED = "as shipped"
 
@@ -46,17 +44,15 @@ def group_of(feature: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is different: the settings, whatever `change` changes while it is entered, whether the shipped detector is asked."""
+    """What is different: the settings, or whatever `change` changes while it is entered."""
 
     settings: Settings = field(default_factory=Settings)
     change: Callable[[], AbstractContextManager[Any]] = nullcontext
-    has_second: bool = True
 
     def decisions(self, recording: FolderRecording, *, seed: int) -> Sequence[Decision]:
         """What an armed service would have decided."""
         with self.change():
-            second = artifacts.shipped_one(shipped_models(), NAMES) if self.has_second else None
-            return replay(recording, self.settings, seed=seed, second=second).decisions
+            return replay(recording, self.settings, seed=seed).decisions
 
 
 @contextmanager
@@ -121,7 +117,6 @@ def without_cross_fitting() -> Variant:
 VARIANTS: dict[str, Callable[[], Variant]] = {
     AS_SHIPPED: Variant,
     **{f"without {group}": partial(without_features, group) for group in GROUPS},
-    "without second opinion": partial(Variant, has_second=False),
     "forest alone": forest_alone,
     "without accumulation": without_accumulation,
     "without cross-fitting": without_cross_fitting,

@@ -16,8 +16,7 @@ from monitor.backtest.spending import Usual
 from monitor.backtest.stored import from_store
 from monitor.backtest.summary import Summary, summarize
 from monitor.config import Settings
-from monitor.features import NAMES
-from monitor.jobs import arming, artifacts
+from monitor.jobs import arming
 from monitor.jobs.arming import Replayed
 from monitor.report.replay.values import ReplayReport
 from monitor.store.base import Store
@@ -48,21 +47,19 @@ def of_folder(
     settings: Settings,
     *,
     seed: int = 0,
-    shipped: Path | None = None,
     since: datetime | timedelta | None = None,
     progress: Progress | None = None,
     report_at: datetime | None = None,
 ) -> Found:
     """Replays the recording in a folder. `since` (a time, or a span before the end) is in place of its `evaluation_start`.
-    `report_at`: now, where a report is wanted. `shipped`: the folder of the shipped detector, for its second opinion.
+    `report_at`: now, where a report is wanted.
 
     Raises StoreError, ArtifactError (configured artifact only)."""
     recording = folder.load(path, evaluate_from=since)
     trained, said = detector.configured(recording, settings)
     usual = Usual() if report_at else None
     watching = usual.watch if usual else None
-    second = None if shipped is None else artifacts.shipped_one(shipped, NAMES)
-    found = replay(recording, settings, seed=seed, trained=trained, second=second, progress=progress, watching=watching)
+    found = replay(recording, settings, seed=seed, trained=trained, progress=progress, watching=watching)
     summary = summarize(found, settings, detector=said or detector.described(found.trained), workspaces={})
     title = f"Recording {path.resolve().name}"
     return Found(found, summary, _report(found, summary, usual, settings, title=title, made_at=report_at))

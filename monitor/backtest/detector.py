@@ -39,10 +39,7 @@ def of_that_time(
         return named
     turn = recording.evaluate_from
     try:
-        second = artifacts.shipped_one(shipped, NAMES)
-        trained = training.fitted(
-            settings, recording.store, until=turn, incidents=None, seed=seed, second=second, progress=progress
-        )
+        trained = training.fitted(settings, recording.store, until=turn, incidents=None, seed=seed, progress=progress)
     except ArtifactError as error:
         folder = settings.store.state_dir / "artifacts"
         made_here = artifacts.newest(folder, made_until=turn)

@@ -42,7 +42,6 @@ def replay(
     *,
     seed: int,
     trained: Trained | None = None,
-    second: Trained | None = None,
     progress: Progress | None = None,
     watching: Watching | None = None,
     said: Iterable[Feedback] = (),
@@ -52,8 +51,7 @@ def replay(
     the moment from which on it is judged, and of each judgement. `said`: by people of keys, each heard when it was said.
     `workspaces`: name by id, for policies and routes.
 
-    Without `trained`, the history before `evaluate_from` trains the detector, with `second` (the shipped one) for its opinion;
-    where that is too short, only rules speak.
+    Without `trained`, the history before `evaluate_from` trains the detector; where that is too short, only rules speak.
     No decision sees anything after its own bucket. What a person would have to approve counts as approved at once."""
     armed = settings.model_copy(
         update={"response": settings.response.model_copy(update={"mode": "enforce", "approve": "off"})}
@@ -68,9 +66,7 @@ def replay(
     if trained is None:
         warm_at = warm_from(recording.since, recording.evaluate_from)
         n_moments = (turn - warm_at) // BUCKET
-        pipeline.trained = learn(
-            pipeline, past, books, warm_at=warm_at, n_moments=n_moments, settings=armed, seed=seed, second=second
-        )
+        pipeline.trained = learn(pipeline, past, books, warm_at=warm_at, n_moments=n_moments, settings=armed, seed=seed)
     else:
         _live_through(pipeline, past, books)
     if watching is not None:

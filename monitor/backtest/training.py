@@ -31,7 +31,6 @@ def learn(
     n_moments: int,
     settings: Settings,
     seed: int,
-    second: Trained | None = None,
 ) -> Trained | None:
     """Lives through the past and trains on its rows after `warm_at`, `n_moments` in all; None where there are too few rows.
 
@@ -43,6 +42,6 @@ def learn(
         if window.at > warm_at:
             teaching.look(window.at, books.keys)
     try:
-        return teaching.trained(settings, seed=seed, second=second)
+        return teaching.trained(settings, seed=seed)
     except ArtifactError:
         return None  # too little history: rules only, as a live service on its first day

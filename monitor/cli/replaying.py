@@ -77,13 +77,11 @@ def backtest(
 def _of_folder(settings: Settings, folder: Path, *, since: datetime | timedelta | None, with_report: bool) -> Found:
     from monitor.backtest import of_folder
     from monitor.jobs.progress import shown
-    from monitor.wiring import SystemClock, shipped_models
+    from monitor.wiring import SystemClock
 
     report_at = SystemClock().now() if with_report else None
     with shown("replaying") as progress:
-        return of_folder(
-            folder, settings, shipped=shipped_models(), since=since, progress=progress, report_at=report_at
-        )
+        return of_folder(folder, settings, since=since, progress=progress, report_at=report_at)
 
 
 def _of_store(settings: Settings, since: datetime | timedelta | None, *, with_report: bool) -> Found:

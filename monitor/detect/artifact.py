@@ -91,12 +91,17 @@ class Packed:
 
 def pack(trained: Trained) -> Packed:
     """The artifact as bytes. Raises ArtifactError for a detector that cannot be kept this way, or is not fitted."""
-    parts = _parts(trained.detector)
+    detector = trained.detector
+    forest = detector.forest_ if isinstance(detector, Contrast) else detector
+    if not isinstance(forest, Forest) or forest.forest_ is None:
+        raise ArtifactError(f"detector {detector.name!r} cannot be packed: only a fitted forest or contrast can")
     cohorts = [
         {"n_rows": c.n_rows, "knots": c.knots, "n_at_least": c.n_at_least, "tail_scale": c.tail_scale}
         for c in trained.calibration.cohorts
     ]
-    parts["cohorts"] = cohorts
+    parts: dict[str, Any] = {"forest": forest.forest_, "center": forest.center_, "cohorts": cohorts}
+    if isinstance(detector, Contrast):
+        parts |= {"boosted": detector.boosted_, "columns": detector.columns_}
     if trained.profile is not None:
         parts |= {"edges": trained.profile.edges, "shares": trained.profile.shares}
     blob = _canonical(skops.io.dumps(parts))
@@ -123,19 +128,6 @@ def _canonical(blob: bytes) -> bytes:
             entry = zipfile.ZipInfo(name)  # of 1980, the beginning of zip's time
             canonical.writestr(entry, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
     return packed.getvalue()
-
-
-def _parts(detector: Detector) -> dict[str, Any]:
-    """What the blob keeps of a detector; a second opinion in the same way, inside."""
-    forest = detector.forest_ if isinstance(detector, Contrast) else detector
-    if not isinstance(forest, Forest) or forest.forest_ is None:
-        raise ArtifactError(f"detector {detector.name!r} cannot be packed: only a fitted forest or contrast can")
-    parts: dict[str, Any] = {"forest": forest.forest_, "center": forest.center_}
-    if isinstance(detector, Contrast):
-        parts |= {"boosted": detector.boosted_, "columns": detector.columns_}
-        if detector.second is not None:
-            parts["second"] = _parts(detector.second)
-    return parts
 
 
 def unpack(packed: Packed, *, feature_names: tuple[str, ...]) -> Trained:
@@ -196,6 +188,10 @@ def _load(blob: bytes) -> Any:
 
 
 def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Detector, Calibration]:
+    forest, center = parts["forest"], np.asarray(parts["center"], dtype=np.float64)
+    if not isinstance(forest, IsolationForest) or center.shape != (len(feature_names),):
+        raise ValueError("no isolation forest of these features")
+    _check_trees(forest, n_features=len(feature_names))
     cohorts = tuple(
         Cohort(
             int(part["n_rows"]),
@@ -207,28 +203,16 @@ def _rebuild(parts: Any, feature_names: tuple[str, ...]) -> tuple[Detector, Cali
     )
     if not cohorts or any(len(c.knots) == 0 or len(c.knots) != len(c.n_at_least) for c in cohorts):
         raise ValueError("calibration without scores")
-    return _detector(parts, feature_names), Calibration(cohorts)
-
-
-def _detector(parts: Any, feature_names: tuple[str, ...]) -> Detector:
-    """A detector from what `_parts` made of it, checked node by node."""
-    forest, center = parts["forest"], np.asarray(parts["center"], dtype=np.float64)
-    if not isinstance(forest, IsolationForest) or center.shape != (len(feature_names),):
-        raise ValueError("no isolation forest of these features")
-    _check_trees(forest, n_features=len(feature_names))
     restored = Forest.restored(feature_names, forest, center)
     if "boosted" not in parts:
-        return restored
+        return restored, Calibration(cohorts)
     boosted, columns = parts["boosted"], np.asarray(parts["columns"], dtype=np.int64)
     if ((columns < 0) | (columns >= len(feature_names))).any() or not isinstance(
         boosted, HistGradientBoostingClassifier
     ):
         raise ValueError("no boosted trees of these features")
     _check_boosted(boosted, n_features=len(columns) + 1)
-    second = _detector(parts["second"], feature_names) if "second" in parts else None
-    if second is not None and (not isinstance(second, Contrast) or second.second is not None):
-        raise ValueError("a second opinion that is none")
-    return Contrast.restored(feature_names, restored, boosted, columns=columns, second=second)
+    return Contrast.restored(feature_names, restored, boosted, columns=columns), Calibration(cohorts)
 
 
 def _profile(parts: Any, n_features: int) -> Profile | None:

@@ -6,9 +6,6 @@ the hands of simulated strangers (`features.transplants`) differ from rows of th
 labels are needed: the strangers are made of what other keys of the fleet do. The score is the log of the odds, with as much
 weight on all thefts as on all of the fleet: by Neyman and Pearson the ranking that finds most thefts for a given rate of
 false alarms, as far as the simulation is like the thefts to come. A value that is unknown is told apart from any known one.
-
-A *second opinion* is another contrast, fitted elsewhere (the shipped one): the score is then the mean of both log-odds. Two that
-were taught by different fleets err differently, and the calibration is of the mean.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import ThreadpoolController
 
-from monitor.detect.base import Detector, Thefts
+from monitor.detect.base import Thefts
 from monitor.detect.forest import Forest, weighted_draw
 
 N_TREES: Final = 100
@@ -40,14 +37,11 @@ Floats = npt.NDArray[np.float64]
 
 class Contrast:
     """Forest and classifier. Fitted state: `forest_`, `boosted_`, `columns_` (positions of the columns it looks at; the forest's
-    score comes after them). `second`: a fitted one that is asked as well, and that fitting leaves as it is."""
+    score comes after them)."""
 
-    def __init__(self, feature_names: tuple[str, ...], *, n_rounds: int = 160, second: Contrast | None = None) -> None:
-        if second is not None and second.feature_names != feature_names:
-            raise ValueError("the second opinion is of other features")
+    def __init__(self, feature_names: tuple[str, ...], *, n_rounds: int = 160) -> None:
         self._feature_names = feature_names
         self._n_rounds = n_rounds
-        self.second = second
         self.forest_ = Forest(feature_names, n_trees=N_TREES, max_samples=FOREST_ROWS)
         self.boosted_: HistGradientBoostingClassifier | None = None
         self.columns_: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -75,10 +69,9 @@ class Contrast:
         boosted: HistGradientBoostingClassifier,
         *,
         columns: npt.NDArray[np.int64],
-        second: Contrast | None = None,
     ) -> Contrast:
         """A fitted detector from its parts, as `artifact` kept them."""
-        detector = cls(feature_names, second=second)
+        detector = cls(feature_names)
         detector.forest_, detector.boosted_, detector.columns_ = forest, boosted, columns
         return detector
 
@@ -109,7 +102,7 @@ class Contrast:
             self.boosted_ = boosted.fit(self._chosen(values), is_stolen)
 
     def score(self, rows: npt.NDArray[np.floating]) -> Floats:
-        """Log-odds (n,), with a second opinion the mean of both, **higher is more anomalous**. Raises ValueError before `fit`."""
+        """Log-odds (n,), **higher is more anomalous**. Raises ValueError before `fit`."""
         if self.boosted_ is None:
             raise ValueError("this detector has not been fitted")
         if len(rows) == 0:
@@ -117,7 +110,7 @@ class Contrast:
         chosen = self._chosen(self._with_forest(rows))
         with _one_thread():
             odds: Floats = self.boosted_.decision_function(chosen)
-        return odds if self.second is None else np.asarray((odds + self.second.score(rows)) / 2.0)
+        return odds
 
     def _with_forest(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """The rows as the classifier sees them: single precision, infinities unknown, the forest's score last."""
@@ -126,13 +119,6 @@ class Contrast:
 
     def _chosen(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return values[:, np.append(self.columns_, values.shape[1] - 1)]
-
-
-def as_second(detector: Detector, feature_names: tuple[str, ...]) -> Contrast | None:
-    """The detector as a second opinion on these features; None if it is none: a forest, of other features, or with one itself."""
-    if not isinstance(detector, Contrast) or detector.second is not None or detector.feature_names != feature_names:
-        return None
-    return detector
 
 
 @functools.cache

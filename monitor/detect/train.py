@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from monitor.detect import calibrate, findings, patience
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.base import Detector, Thefts
 from monitor.detect.calibrate import Calibration, Clean
-from monitor.detect.contrast import Contrast, as_second
+from monitor.detect.contrast import Contrast
 from monitor.detect.drift import profile_of
 from monitor.detect.forest import Forest
 from monitor.detect.levels import Levels, disable_levels, joint_level, signs
@@ -184,12 +183,10 @@ def train(
     thefts: Thefts | None = None,
     seed: int,
     make: Callable[[tuple[str, ...]], Detector] | None = None,
-    second: Trained | None = None,
 ) -> Trained:
     """A detector, its calibration and levels, from clean history sorted by (key, time). `thefts`: simulated, on its keys.
 
     `make`: an unfitted detector; without it, `Contrast` where there are thefts enough to learn from, else `Forest`.
-    `second`: asked beside a contrast (its second opinion), if it is one that was made of other fleets and for these features.
     Raises ArtifactError where the history is too short (fewer than MIN_ROWS rows, or one key only)."""
     clean = without(rows, excluded)
     n_keys = len(np.unique(clean.key_no))
@@ -197,8 +194,7 @@ def train(
         raise ArtifactError(f"{len(clean)} rows of {n_keys} keys are too little history to train on; wait for more")
     if thefts is None or thefts.is_stolen.sum() < MIN_THEFTS:
         thefts = None
-    opinion = None if second is None else as_second(second.detector, rows.names)
-    make = make or (Forest if thefts is None else functools.partial(Contrast, second=opinion))
+    make = make or (Forest if thefts is None else Contrast)
     crossed = _cross_scores(clean, thefts, make, seed=seed)
     calibration, cohort_no = _calibrated(crossed.clean, clean, settings, pooled=thefts is not None)
     levels, n_clean = _budgeted(crossed.clean, cohort_no, clean, calibration=calibration, settings=settings)

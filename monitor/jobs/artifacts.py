@@ -47,15 +47,6 @@ def load(manifest: Path, feature_names: tuple[str, ...]) -> Trained:
         raise ArtifactError(f"{manifest}: {error}") from error
 
 
-def shipped_one(folder: Path, feature_names: tuple[str, ...]) -> Trained | None:
-    """The shipped detector, None (and a warning) where it is missing or does not load: training does without."""
-    try:
-        return load(folder / f"{SHIPPED}.json", feature_names)
-    except ArtifactError as error:
-        log.warning("artifact_passed_over", extra={"error": str(error)})
-        return None
-
-
 def name_of(at: datetime) -> str:
     """Sorts by time."""
     return f"detector-{at:%Y%m%dT%H%M%SZ}"

@@ -76,8 +76,7 @@ def train_now(
 
     Raises ArtifactError where there is too little history, StoreError."""
     incidents = store.ledger.incidents()
-    second = artifacts.shipped_one(shipped, NAMES)
-    lesson = learned(settings, store, until=now, incidents=incidents, seed=seed, second=second, progress=progress)
+    lesson = learned(settings, store, until=now, incidents=incidents, seed=seed, progress=progress)
     folder = settings.store.state_dir / "artifacts"
     known = roles.read(store) or _of_before(folder)
     tried = _tried(known, lesson, folder, settings, now)
@@ -206,12 +205,10 @@ def fitted(
     until: datetime,
     incidents: tuple[Incident, ...] | None,
     seed: int,
-    second: Trained | None = None,
     progress: Progress | None,
 ) -> Trained:
     """What training at `until` makes of the `collect.history` before it (see `learned`)."""
-    lesson = learned(settings, store, until=until, incidents=incidents, seed=seed, second=second, progress=progress)
-    return lesson.trained
+    return learned(settings, store, until=until, incidents=incidents, seed=seed, progress=progress).trained
 
 
 def learned(
@@ -221,12 +218,10 @@ def learned(
     until: datetime,
     incidents: tuple[Incident, ...] | None,
     seed: int,
-    second: Trained | None = None,
     progress: Progress | None,
 ) -> Lesson:
     """What the `collect.history` before `until` teaches, with the windows of these incidents left out, and keys that ramp. None: a
-    replay of the past, which knows nothing of what came after, neither incidents nor feedback. `second`: the shipped
-    detector, for its opinion.
+    replay of the past, which knows nothing of what came after, neither incidents nor feedback.
 
     Raises ArtifactError where there is too little history, StoreError."""
     since = first_usage(store, until - settings.collect.history, until)
@@ -242,7 +237,7 @@ def learned(
     left_out = excluded(incidents or (), store.keys.catalog, abused=abused_incidents(said))
     if incidents is not None:
         left_out += days.untaught(days.ramping(store, settings, until), until)
-    return Lesson(teaching, left_out, teaching.trained(settings, excluded=left_out, seed=seed, second=second))
+    return Lesson(teaching, left_out, teaching.trained(settings, excluded=left_out, seed=seed))
 
 
 def first_usage(store: Store, since: datetime, until: datetime) -> datetime | None:

@@ -10,8 +10,7 @@ from monitor.detect import artifact
 from monitor.detect.artifact import Manifest, Trained
 from monitor.detect.base import Thefts
 from monitor.detect.calibrate import WEEK_S, Clean, calibrate, levels_for_budget, n_incidents, p_values
-from monitor.detect.contrast import Contrast, as_second
-from monitor.detect.forest import Forest
+from monitor.detect.contrast import Contrast
 from monitor.detect.levels import Levels, disable_levels, has_proof, signs
 from monitor.detect.patience import Gathered, gathered
 from monitor.domain import BUCKET_S, NUSD
@@ -204,45 +203,6 @@ def test_a_burst_is_proof_in_one_rare_bucket() -> None:
     proof = has_proof(burst, np.zeros(3), is_hot=np.array([True, False, True]), levels=levels)
 
     assert proof.tolist() == [True, False, False]
-
-
-def test_with_a_second_opinion_the_score_is_the_mean_of_both(fitted: Contrast) -> None:
-    alone, both = Contrast(NAMES, n_rounds=20), Contrast(NAMES, n_rounds=20, second=fitted)
-    for detector in (alone, both):
-        detector.fit(rows(2_000, novelty=0.5, seed=21), np.ones(2_000), seed=3, thefts=thefts(400, seed=9))
-
-    sample = rows(50, novelty=2.0, seed=3)
-    assert np.allclose(both.score(sample), (alone.score(sample) + fitted.score(sample)) / 2)
-
-
-def test_a_second_opinion_is_kept_in_the_artifact(fitted: Contrast) -> None:
-    both = Contrast(NAMES, n_rounds=5, second=fitted)
-    both.fit(rows(1_000, novelty=0.0, seed=1), np.ones(1_000), seed=2, thefts=thefts(300))
-
-    restored = artifact.unpack(packed_of(both), feature_names=NAMES)
-
-    sample = rows(50, novelty=2.0, seed=3)
-    assert np.array_equal(restored.detector.score(sample), both.score(sample))
-
-
-def test_the_trees_of_a_second_opinion_are_checked_as_well() -> None:
-    second = Contrast(NAMES, n_rounds=3)
-    second.fit(rows(1_000, novelty=0.0, seed=1), np.ones(1_000), seed=2, thefts=thefts(300))
-    both = Contrast(NAMES, n_rounds=3, second=second)
-    both.fit(rows(1_000, novelty=0.0, seed=1), np.ones(1_000), seed=2, thefts=thefts(300))
-    packed = packed_of(both)
-    assert second.boosted_ is not None
-    second.boosted_._predictors[1][0].nodes["left"][0] = 10**6
-
-    with pytest.raises(ArtifactError, match="outside"):
-        artifact.unpack(repacked(packed, both), feature_names=NAMES)
-
-
-def test_an_opinion_that_has_one_itself_or_knows_other_features_is_none(fitted: Contrast) -> None:
-    assert as_second(fitted, NAMES) is fitted
-    assert as_second(fitted, (*NAMES, "another")) is None
-    assert as_second(Contrast(NAMES, second=fitted), NAMES) is None
-    assert as_second(Forest(NAMES), NAMES) is None
 
 
 def test_the_same_detector_made_twice_is_the_same_bytes() -> None:
