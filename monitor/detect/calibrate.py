@@ -36,7 +36,7 @@ CONFIRM_WITHIN_S: Final = 3600
 LONE_FACTOR: Final = 0.1
 """A single hot bucket alarms at once if its p-value is below this share of alpha."""
 
-SHARES: Final = (0.2, 0.4, 0.4)
+SHARES: Final = (0.4, 0.3, 0.3)
 """Of the alert budget: for one very odd bucket, for an hour, for six hours."""
 
 NEVER_REACHED: Final = 1.25
