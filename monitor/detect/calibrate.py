@@ -37,7 +37,9 @@ LONE_FACTOR: Final = 0.1
 """A single hot bucket alarms at once if its p-value is below this share of alpha."""
 
 SHARES: Final = (0.4, 0.3, 0.3)
-"""Of the alert budget: for one very odd bucket, for an hour, for six hours."""
+HOURLY_SHARES: Final = (0.2, 0.4, 0.4)
+"""Of the alert budget: for one very odd bucket, for an hour, for six hours. In a history of whole hours one odd row and an odd hour are
+the same thing, and a live bucket is odd far more often than an hour: there a lone row gets less."""
 
 NEVER_REACHED: Final = 1.25
 """Margin over the largest clean score-hours where the budget allows less than one incident in all of the history."""
@@ -207,11 +209,12 @@ class Budgeted:
 def levels_for_budget(clean: Clean, *, per_week: float) -> Budgeted:
     """Levels at which all kinds of alarm together raise at most `per_week` incidents a week in clean rows.
 
-    Each kind has its share of the budget (SHARES); where they are the same incidents, all get more."""
+    Each kind has its share of the budget (SHARES, HOURLY_SHARES); where they are the same incidents, all get more."""
     allowed = per_week * clean.span_s / WEEK_S
+    shares = SHARES if clean.step_s < CONFIRM_WITHIN_S else HOURLY_SHARES
     found = Budgeted(0.0, NEVER, NEVER, 0)
     for factor in np.arange(3.0, 0.3, -0.05).tolist():
-        sudden, hour, shift = (min(1.0, factor * share) for share in SHARES)
+        sudden, hour, shift = (min(1.0, factor * share) for share in shares)
         found = _bought(clean, per_week=per_week, sudden=sudden, hour=hour, shift=shift)
         if found.n_incidents <= max(1.0, allowed):
             break
