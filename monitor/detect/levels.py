@@ -113,11 +113,12 @@ def signs(
     """Which rows show what no detector is needed to find strange.
 
     `columns`: features by name; a missing one shows nothing. `joint_nusd`: dollars of the trailing hour that are new to the key in
-    model and in place at once, the *joint* ones. burst: many of them within ten minutes, for a key with habits. dollars: many, now
-    or in a day, for a key with habits; of both, more is asked for where the day is less than TIMES_USUAL usual ones. scan: fewer,
-    and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen at once, whatever the model. survey: dollars on novel models, and twenty never
-    seen. overrun: a day of many usual ones, as many dollars of it as for `dollars` on values never learned, however common
-    they are elsewhere. Never for a key without a baseline of its own (history < grace)."""
+    model and in place at once, the *joint* ones. burst: many of them within ten minutes, for a key with habits. dollars: many,
+    now or in a day, for a key with habits; of both, more is asked for where the day is less than TIMES_USUAL usual ones. scan:
+    fewer, and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen
+    at once, whatever the model. survey: dollars on novel models, and twenty never seen. overrun: a day of many usual ones, as
+    many dollars of it as for `dollars` on values never learned, however common they are elsewhere. Never for a key without a
+    baseline of its own (history < grace)."""
     nothing = np.zeros(len(stake_nusd))
     joint = joint_nusd / NUSD
     countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
