@@ -17,7 +17,7 @@ from typing import Final
 
 from monitor.domain import Choice
 from monitor.errors import DeliveryError, MonitorError, RequestRefused
-from monitor.jobs import answers, cards
+from monitor.jobs import allowed, answers, cards
 from monitor.jobs.answers import Desk, StaleAnswer
 from monitor.jobs.app import App
 from monitor.notify import asking
@@ -71,8 +71,7 @@ async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:
     """Why this press does nothing; empty where it may."""
     if answer is None:
         return "This button is not one of this version; nothing was done."
-    settings = app.settings.slack
-    if press.user_id not in settings.allowed_users and not await _is_in_group(app, press.user_id):
+    if not await allowed.is_operator(app, press.user_id):
         return _STRANGER
     try:
         incident = await asyncio.to_thread(answers.current, app, answer.incident_id, answer.step)
@@ -81,19 +80,6 @@ async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:
     if not incident.key_hash.startswith(answer.key_prefix):
         return "Nothing was done: this button is about another key than the incident."
     return ""
-
-
-async def _is_in_group(app: App, user_id: str) -> bool:
-    """Asked anew for each press: who left the group has no say any more. What cannot be asked is a no."""
-    if app.people is None:
-        return False
-    for group in app.settings.slack.allowed_groups:
-        try:
-            if user_id in await app.people.members(group):
-                return True
-        except DeliveryError as error:
-            log.error("group_not_readable", extra={"group": group, "error": str(error)})
-    return False
 
 
 async def _do(app: App, desk: Desk, answer: Answer, *, by: str) -> str:

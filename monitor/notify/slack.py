@@ -42,7 +42,7 @@ class SlackNotifier:
     ) -> None:
         self._settings, self._clock = settings, clock
         self.door = SlackDoor(token, settings.base_url, clock, place="slack.bot_token", deadline_s=deadline_s)
-        self.board = SlackBoard(self.door, has_buttons=settings.takes_answers)
+        self.board = SlackBoard(self.door, has_buttons=settings.takes_answers, channel_id=self._channel_id)
         self._channel_ids: dict[str, str] = {}
         self._sent_at: dict[str, float] = {}
 

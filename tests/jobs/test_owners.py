@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from build import a_key
-from slack_build import ANN, KEY, alert, an_app_on_slack, an_open_incident, later
+from slack_build import ANN, ANN_THERE, KEY, FakeDirectory, alert, an_app_on_slack, an_open_incident, later
 
 from monitor.demo import faults
 from monitor.demo.faults import Fault
-from monitor.domain import Member
 from monitor.errors import Unauthorized
 from monitor.jobs import cards, owners
 from monitor.jobs.app import App
 
 INCIDENT = an_open_incident()
-ANN_THERE = Member("user-1", "ann@example.com", "Ann Lee")
-
-
-@dataclass
-class FakeDirectory:
-    people: Sequence[Member] = (ANN_THERE,)
-    error: Unauthorized | None = None
-    n_asked: int = field(default=0)
-
-    async def members(self) -> tuple[Member, ...]:
-        self.n_asked += 1
-        if self.error is not None:
-            raise self.error
-        return tuple(self.people)
 
 
 def why(app: App) -> str:
