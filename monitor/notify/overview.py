@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Severity, Verb, used_nusd
+from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Verb, used_nusd
 from monitor.notify.asked import COMMAND
 from monitor.notify.wording import DONE, cause_line, short_hash
 from monitor.wording import SEVERITIES, count, dollars, moment, money, multiple, name, one_line, shorten
@@ -44,12 +45,24 @@ class Mention:
 Words = tuple[str | Link | Code | Mention, ...]
 
 
+class Mark(enum.Enum):
+    """How an entry looks from afar."""
+
+    NONE = "none"
+    FINE = "fine"
+    OFF = "off"
+    NOTICE = "notice"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key, or one incident."""
+    """One key, or one incident. `mark` is for the eye: the words say the same."""
 
     title: str
     lines: tuple[Words, ...]
+    mark: Mark = Mark.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,8 @@ def incidents_page(standings: Sequence[Standing], fresh: Fresh, *, of_all: bool)
     entries = tuple(
         Entry(
             _called(each.key),
-            (_incident_line(incident, url), *((cause_line(cause),) for cause in incident.causes[:2])),
+            (_incident_line(incident, url), *((f"– {cause_line(cause)}",) for cause in incident.causes[:2])),
+            Mark[incident.severity.name],
         )
         for each, incident, url in found
     )
@@ -171,7 +185,7 @@ def help_page(*, is_operator: bool) -> Page:
         ("help", "this"),
     ]
     if is_operator:
-        told[:0] = [("keys all", "the same for everybody's keys"), ("incidents all", "everything that is open")]
+        told[3:3] = [("keys all", "the same for everybody's keys"), ("incidents all", "everything that is open")]
     return Page(
         "What you can ask",
         ("Only you see the answers. Nothing is changed by asking.",),
@@ -180,8 +194,8 @@ def help_page(*, is_operator: bool) -> Page:
             Entry(
                 "Whose keys are yours",
                 (
-                    ("those you created, as far as OpenRouter and Slack know you by the same e-mail address,",),
-                    ("those whose alerts are routed to you, or to a channel you are in.",),
+                    ("• those you created, as far as OpenRouter and Slack know you by the same e-mail address,",),
+                    ("• those whose alerts are routed to you, or to a channel you are in.",),
                 ),
             ),
             Entry("Usual", (("the mean of the last 28 whole days (UTC) of a key; a week is seven of them.",),)),
@@ -225,7 +239,8 @@ def trouble_page() -> Page:
 def entry(standing: Standing, *, is_whole: bool = False) -> Entry:
     """One key. `is_whole`: with causes and earlier actions."""
     key = standing.key
-    facts = [_state(standing), short_hash(key.key_hash), one_line(standing.workspace_name)]
+    state = "disabled" if key.settings.is_disabled else "live"
+    facts = [state, one_line(standing.workspace_name), short_hash(key.key_hash)]
     lines: list[Words] = [
         (" · ".join(part for part in facts if part),),
         (" · ".join((_today(standing), _week(standing))),),
@@ -241,7 +256,7 @@ def entry(standing: Standing, *, is_whole: bool = False) -> Entry:
     lines += [(("last action: " if no == 0 else "before: ") + _acted(action),) for no, action in enumerate(actions)]
     if is_whole and not actions:
         lines.append(("nothing was ever done to it by the monitor",))
-    return Entry(_called(key), tuple(lines))
+    return Entry(_called(key), tuple(lines), _mark(standing))
 
 
 def _rank(standing: Standing) -> tuple[float, int, bool, int, str]:
@@ -259,13 +274,11 @@ def _called(key: ApiKey) -> str:
     return name(key.key_name)
 
 
-def _state(standing: Standing) -> str:
-    alive = [incident for incident, _ in standing.incidents]
-    worst = max((incident.severity for incident in alive), default=None)
-    state = "disabled" if standing.key.settings.is_disabled else "live"
-    if worst is None:
-        return state
-    return f"{state}, {count(len(alive), 'open incident')} ({SEVERITIES[Severity(worst)]})"
+def _mark(standing: Standing) -> Mark:
+    worst = max((incident.severity for incident, _ in standing.incidents), default=None)
+    if worst is not None:
+        return Mark[worst.name]
+    return Mark.OFF if standing.key.settings.is_disabled else Mark.FINE
 
 
 def _summary(standings: Sequence[Standing]) -> str:
@@ -318,8 +331,8 @@ def _incident_line(incident: Incident, url: str) -> Words:
         state = f"snoozed until {moment(incident.silenced_until)}"
     return (
         Link(incident.incident_id, url),
-        f" {SEVERITIES[incident.severity]}, {state}: {money(incident.spent_nusd)} above usual since"
-        f" {moment(incident.onset_at)}, {money(incident.per_hour_nusd)}/h now",
+        f" {SEVERITIES[incident.severity]}: {money(incident.spent_nusd)} above usual since {moment(incident.onset_at)},"
+        f" {money(incident.per_hour_nusd)}/h now; {state}",
     )
 
 

@@ -5,15 +5,35 @@ Limits: a message as in `slack_blocks`; a home 100 blocks and 250 kB (docs.slack
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from monitor.notify.overview import Code, Entry, Link, Mention, Page, Words
-from monitor.notify.slack_blocks import MAX_BLOCKS, MAX_HEADER, MAX_SECTION, MAX_SIZE, MAX_TEXT, Block, fit, size
+from monitor.domain import Severity
+from monitor.notify.overview import Code, Entry, Link, Mark, Mention, Page, Words
+from monitor.notify.slack_blocks import (
+    MAX_BLOCKS,
+    MAX_HEADER,
+    MAX_SECTION,
+    MAX_SIZE,
+    MAX_TEXT,
+    SYMBOLS,
+    Block,
+    fit,
+    size,
+)
 from monitor.wording import count, one_line, shorten
 
 MAX_PIECE: Final = 400
 MAX_TITLE: Final = 200
+MARKS: Final[Mapping[Mark, str]] = {
+    Mark.NONE: "",
+    Mark.FINE: "\N{LARGE GREEN CIRCLE} ",
+    Mark.OFF: "\N{MEDIUM BLACK CIRCLE} ",
+    Mark.NOTICE: f"{SYMBOLS[Severity.NOTICE]} ",
+    Mark.WARNING: f"{SYMBOLS[Severity.WARNING]} ",
+    Mark.CRITICAL: f"{SYMBOLS[Severity.CRITICAL]} ",
+}
 _MEMBER: Final = re.compile(r"[UWS][A-Z0-9]{5,}")
 _URL: Final = re.compile(r"https://[a-zA-Z0-9./_-]{1,500}")
 
@@ -59,7 +79,7 @@ def blocks(page: Page, room: Room) -> list[Block]:
 
 def _entry(each: Entry) -> str:
     """Whole lines, as many as a section holds: never half a link."""
-    text = f"*{fit(each.title, MAX_TITLE) or '-'}*"
+    text = f"{MARKS[each.mark]}*{fit(each.title, MAX_TITLE) or '-'}*"
     for words in each.lines:
         line = _mrkdwn(words)
         if _units(text) + _units(line) + 3 > MAX_SECTION:

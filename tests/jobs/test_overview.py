@@ -187,8 +187,7 @@ async def test_the_command_works_where_nobody_may_press_buttons(tmp_path: Path) 
 
 async def test_five_hundred_keys_with_hostile_names_are_answered_within_every_limit(tmp_path: Path) -> None:
     keys = tuple(
-        a_key(no + 1, key_name=STORABLE[no % len(STORABLE)] + str(no), creator_user_id="user-bob")
-        for no in range(500)
+        a_key(no + 1, key_name=STORABLE[no % len(STORABLE)] + str(no), creator_user_id="user-bob") for no in range(500)
     )
     async with asked(tmp_path, keys=keys) as (_, slack):
         told = await answer(slack, "keys", user=BOB)  # the fake refuses what breaks a limit

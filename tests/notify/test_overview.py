@@ -60,7 +60,8 @@ def test_open_incidents_lead_to_their_alert_and_the_last_action_is_named() -> No
 
     text = said(overview.keys_page([standing], FRESH, of_all=False))
 
-    assert f"<{URL}|{an_incident().incident_id}> critical, nobody has acknowledged it: $194.96 above usual" in text
+    assert f"<{URL}|{an_incident().incident_id}> critical: $194.96 above usual since 23 Nov 10:50 UTC" in text
+    assert "nobody has acknowledged it" in text
     assert "last action: disabled automatically, 23 Nov" in text
 
 
