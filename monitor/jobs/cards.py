@@ -5,6 +5,7 @@ kill, an older version never overwrites a newer one, and text never waits for a 
 
 1. an incident whose alert was delivered and that has no picture yet: draw it, put it into the thread
 2. what should be shown differs from what was shown last: edit the alert
+3. the same for the one message of many keys that turned unusual together (`storms`)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
 from monitor.errors import DeliveryError, SinkUnauthorized
-from monitor.jobs import owners
+from monitor.jobs import owners, storms
 from monitor.jobs.app import App
 from monitor.notify import slack_blocks
 from monitor.notify.base import Board
@@ -61,7 +62,9 @@ class Shown:
 async def refresh(app: App) -> int:
     """One run; returns how many alerts were edited. A sink that fails is logged and tried again later. Raises StoreError."""
     async with app.showing:  # a press asks for a run beside the beat's own: never two pictures of one incident
-        return 0 if app.board is None else await _refresh(app, app.board)
+        if app.board is None:
+            return 0
+        return await _refresh(app, app.board) + await storms.refresh(app, app.board)
 
 
 async def _refresh(app: App, board: Board) -> int:
