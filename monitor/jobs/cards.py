@@ -5,7 +5,8 @@ kill, an older version never overwrites a newer one, and text never waits for a 
 
 1. an incident whose alert was delivered and that has no picture yet: draw it, put it into the thread
 2. what should be shown differs from what was shown last: edit the alert
-3. the same for the one message of many keys that turned unusual together (`storms`)
+3. an incident that is over: the picture of all of it, into the thread (`ending`)
+4. the same for the one message of many keys that turned unusual together (`storms`)
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,14 +22,12 @@ from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
 from monitor.errors import DeliveryError, SinkUnauthorized
-from monitor.jobs import owners, storms
+from monitor.jobs import ending, owners, pictures, storms
 from monitor.jobs.app import App
 from monitor.notify import slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
-from monitor.report import alert_chart
-from monitor.report.alert_chart import Chart
-from monitor.store.base import Card, Delivery, Outcome, Store
+from monitor.store.base import Card, Delivery, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +44,6 @@ RETRY: Final = timedelta(minutes=1)
 MAX_TRIES: Final = 5
 MAX_REFUSALS: Final = 3
 """Slack may need a moment before a picture can stand inside a message; after so many refusals it stays in the thread alone."""
-
-_DRAWING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,7 @@ async def _refresh(app: App, board: Board) -> int:
         try:
             with_picture = await _with_picture(app, board, shown, before)
             n_edited += await _edited(app, board, shown, with_picture)
+            await ending.put_picture(app, board, shown.incident, shown.at)
         except DeliveryError as error:
             log.warning("alert_not_edited", extra={"incident": shown.incident.incident_id, "error": str(error)})
             until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
@@ -131,7 +128,7 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
         found = await board.find_attached(file_name, shown.at) if before.n_tries else None
         tried = replace(before, n_tries=before.n_tries + 1)
         await asyncio.to_thread(app.store.cards.put, tried)
-        picture, alt_text = await asyncio.to_thread(draw, app.store, shown.incident, app.now())
+        picture, alt_text = await asyncio.to_thread(pictures.draw, app.store, shown.incident, app.now())
         if found is None:
             found = await board.attach(picture, file_name=file_name, alt_text=alt_text, thread=shown.at)
     except DeliveryError as error:
@@ -145,31 +142,6 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
     with_picture = replace(tried, file_id=found, alt_text=alt_text)
     await asyncio.to_thread(app.store.cards.put, with_picture)
     return with_picture
-
-
-def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
-    """(PNG, the picture in words) of an incident's key, from the store."""
-    catalog = store.keys.catalog
-    key_no = catalog.known_key_no(incident.key_hash)
-    since = alert_chart.reads_from(incident, now)
-    known_no = -2 if key_no is None else key_no
-    shown = alert_chart.chart(
-        store.usage.read_hourly(since, now, key_nos=[known_no]),
-        store.usage.coverage(since, now),
-        key_no=known_no,
-        catalog=catalog,
-        incident=incident,
-        now=now,
-    )
-    return drawn(shown), alert_chart.told(shown)
-
-
-def drawn(shown: Chart) -> bytes:
-    """The PNG; one thread draws at a time."""
-    with _DRAWING:
-        from monitor.report import alert_drawing  # who draws nothing does not pay for matplotlib
-
-        return alert_drawing.drawn(shown)
 
 
 async def _edited(app: App, board: Board, shown: Shown, before: Card) -> bool:

@@ -31,7 +31,7 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.frames import Catalog
-from monitor.jobs import cards, digest, owners
+from monitor.jobs import digest, owners, pictures
 from monitor.notify.message import compose
 from monitor.notify.parts import parts
 from monitor.report import alert_chart
@@ -67,7 +67,7 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
     key, workspaces = keys.get(incident.key_hash), store.keys.workspaces()
     to = owners.where(store, settings, key, workspaces)
     verdicts = [each for each in store.ledger.verdicts(incident.opened_at) if each.incident_id == incident.incident_id]
-    picture, alt_text = cards.draw(store, incident, min(now, incident.last_seen_at + timedelta(hours=6)))
+    picture, alt_text = pictures.draw(store, incident, min(now, incident.last_seen_at + timedelta(hours=6)))
     notice = Notice(MessageKind.ALERT, now, incident=incident, verdict=verdicts[-1] if verdicts else None)
     message = compose(
         notice,
@@ -114,7 +114,7 @@ def _sample(settings: Settings, now: datetime) -> Preview:
     )
     shown = _week(incident, now)
     return _with(
-        message, cards.drawn(shown), alert_chart.told(shown), note="a made-up incident: the store has none yet"
+        message, pictures.drawn(shown), alert_chart.told(shown), note="a made-up incident: the store has none yet"
     )
 
 

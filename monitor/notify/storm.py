@@ -75,7 +75,9 @@ def card(root: Message, event: Incident, members: Sequence[Member]) -> Message:
         evidence=(),
         sections=(
             ("Keys", tuple(_lines(ordered))),
-            ("In all", _total(event, members)),
+            ("What to do", (f"To stop one by hand: {REVOKE} KEY",))
+            if event.is_alive
+            else ("In all", _total(event, members)),
             ("How it began", (one_line(root.summary),)),
         ),
         undo="",
@@ -164,8 +166,6 @@ def _money(event: Incident, members: Sequence[Member]) -> str:
 def _total(event: Incident, members: Sequence[Member]) -> tuple[str, ...]:
     """The line it closes with."""
     lines = [f"{_counted(members)}. {_money(event, members)}"]
-    if event.is_alive:
-        return (*lines, f"To stop one by hand: {REVOKE} KEY")
     noticed = duration(max(timedelta(), event.opened_at - event.onset_at))
     lines.append(f"From {moment(event.onset_at)} to {moment(event.last_seen_at)}; noticed {noticed} after it began.")
     lines += [f"Why: {one_line(event.resolution)}"] if event.resolution else []
