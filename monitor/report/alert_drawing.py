@@ -123,6 +123,7 @@ def _marks(axes: Axes, shown: Chart) -> None:
             f"{mark.said} {mark.at.astimezone(UTC):%H:%M} UTC",
             (at, axes.get_ylim()[1]), (-6 if is_late else 6, -2 - 20 * no), textcoords="offset points",
             ha="right" if is_late else "left", va="top", color=_INK, fontweight="bold", zorder=6,
+            bbox={"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         )  # fmt: skip
 
 
