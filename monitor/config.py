@@ -78,6 +78,11 @@ class Slack(Section):
     message_creators: bool = Field(
         True, description="true: messages about a key that no route matches go to who created it, if Slack knows them"
     )
+    direct_copies: Literal["off", "notice", "warning", "critical"] = Field(
+        "critical",
+        description="what goes to one person also goes to default_channel if its incident is at least this severe:"
+        " notice, warning, critical or off",
+    )
     allowed_users: tuple[SlackUser, ...] = Field((), description="ids of the Slack users whose buttons work")
     allowed_groups: tuple[SlackGroup, ...] = Field((), description="ids of the Slack user groups whose buttons work")
 

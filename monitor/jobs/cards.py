@@ -24,7 +24,7 @@ from monitor.domain import Incident, IncidentState, Message, MessageKind, Pictur
 from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import ending, owners, pictures, storms
 from monitor.jobs.app import App
-from monitor.notify import slack_blocks
+from monitor.notify import ops_copy, slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
 from monitor.store.base import Card, Delivery, Outcome
@@ -48,11 +48,12 @@ MAX_REFUSALS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An incident's alert at the sink."""
+    """An incident's alert at the sink. `card_id`: what is remembered of it by; that of the incident, or of the operators' copy."""
 
     incident: Incident
     root: Message
     at: Receipt
+    card_id: str
 
 
 async def refresh(app: App) -> int:
@@ -67,13 +68,13 @@ async def _refresh(app: App, board: Board) -> int:
     n_edited = 0
     everything = await asyncio.to_thread(_shown, app)
     for no, shown in enumerate(everything):
-        before = await asyncio.to_thread(app.store.cards.card, shown.incident.incident_id)
+        before = await asyncio.to_thread(app.store.cards.card, shown.card_id)
         if (before.due_at is not None and before.due_at > app.clock.now()) or _is_settled(app, shown.incident, before):
             continue
         try:
             with_picture = await _with_picture(app, board, shown, before)
             n_edited += await _edited(app, board, shown, with_picture)
-            await ending.put_picture(app, board, shown.incident, shown.at)
+            await ending.put_picture(app, board, shown.incident, shown.at, card_id=shown.card_id)
         except DeliveryError as error:
             log.warning("alert_not_edited", extra={"incident": shown.incident.incident_id, "error": str(error)})
             until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
@@ -85,7 +86,7 @@ async def _refresh(app: App, board: Board) -> int:
 
 def _put_off(app: App, waiting: Sequence[Shown], until: datetime) -> None:
     for each in waiting:
-        card_now = app.store.cards.card(each.incident.incident_id)
+        card_now = app.store.cards.card(each.card_id)
         app.store.cards.put(replace(card_now, due_at=until))
 
 
@@ -102,18 +103,25 @@ def _shown(app: App) -> list[Shown]:
     ledger, since = app.store.ledger, app.now() - LOOK_BACK
     alive = [state for state in IncidentState if state is not IncidentState.RESOLVED]
     found = (*ledger.incidents(states=alive), *ledger.incidents(states={IncidentState.RESOLVED}, since=since))
-    shown = (_root(app, incident) for incident in sorted(found, key=lambda each: (-each.severity, each.incident_id)))
+    worst_first = sorted(found, key=lambda each: (-each.severity, each.incident_id))
+    threads = ((each, thread) for each in worst_first for thread in _threads(each))
+    shown = (_root(app, incident, thread) for incident, thread in threads)
     return [each for each in shown if each is not None]
 
 
-def _root(app: App, incident: Incident) -> Shown | None:
-    """The first message of the incident's thread, if it is its own alert."""
-    entries = app.store.outbox.entries(states={Delivery.DELIVERED}, thread=incident.incident_id)
+def _threads(incident: Incident) -> tuple[str, str]:
+    """Where its alert may stand: its own thread, and that of the operators' copy."""
+    return incident.incident_id, ops_copy.thread_of(incident.incident_id)
+
+
+def _root(app: App, incident: Incident, thread: str) -> Shown | None:
+    """The first message of a thread of the incident, if it is its own alert."""
+    entries = app.store.outbox.entries(states={Delivery.DELIVERED}, thread=thread)
     delivered = [(each.receipt, each.message) for each in entries if each.receipt is not None]
     if not delivered:
         return None
     receipt, root = min(delivered, key=lambda each: each[0].reference)
-    return Shown(incident, root, receipt) if root.kind is MessageKind.ALERT else None
+    return Shown(incident, root, receipt, thread) if root.kind is MessageKind.ALERT else None
 
 
 async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> Card:
@@ -123,7 +131,7 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
         return before
     if before.picture_due_at is not None and before.picture_due_at > app.clock.now():
         return before
-    file_name = f"{shown.incident.incident_id}.png"
+    file_name = f"{shown.card_id}.png"
     try:
         found = await board.find_attached(file_name, shown.at) if before.n_tries else None
         tried = replace(before, n_tries=before.n_tries + 1)

@@ -24,13 +24,13 @@ RETRY: Final = timedelta(minutes=1)
 MAX_TRIES: Final = 5
 
 
-async def put_picture(app: App, board: Board, incident: Incident, thread: Receipt) -> bool:
+async def put_picture(app: App, board: Board, incident: Incident, thread: Receipt, *, card_id: str) -> bool:
     """Whether it was put there now. A try is written down before it is made, and looked up before it is made again: one picture for
     each end of an incident. A sink that fails is logged and tried again. Raises StoreError."""
     ended = incident.resolved_at
     if incident.is_alive or ended is None or app.now() - ended > WITHIN:
         return False
-    name = f"{incident.incident_id}-end-{len(incident.spells) + 1}"
+    name = f"{card_id}-end-{len(incident.spells) + 1}"
     before = await asyncio.to_thread(app.store.cards.card, name)
     is_due = before.picture_due_at is None or before.picture_due_at <= app.clock.now()
     if before.file_id is not None or before.n_tries >= MAX_TRIES or not is_due:

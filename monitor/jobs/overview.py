@@ -22,7 +22,7 @@ from monitor.domain import ALIVE, Action, ApiKey, Incident, IncidentKind, Receip
 from monitor.errors import DeliveryError, MonitorError
 from monitor.jobs import allowed, owners
 from monitor.jobs.app import App
-from monitor.notify import overview, routing
+from monitor.notify import ops_copy, overview, routing
 from monitor.notify.asked import Asked, Question, Topic, question
 from monitor.notify.overview import Fresh, Page, Standing
 from monitor.store.base import Delivery, Store
@@ -100,9 +100,9 @@ class Reception:
             return overview.refusal_page(allowed.operators(app.settings), in_doubt=theirs.in_doubt)
         standings, fresh = await asyncio.to_thread(read, app.store, theirs.keys, app.now())
         if wanted.topic is Topic.KEY:
-            found = await self._linked(overview.find(standings, wanted.about))
+            found = await self._linked(overview.find(standings, wanted.about), is_operator=is_operator)
             return overview.key_page(found, fresh, asked=wanted.about)
-        linked = await self._linked(overview.ordered(standings))
+        linked = await self._linked(overview.ordered(standings), is_operator=is_operator)
         make = overview.keys_page if wanted.topic is Topic.KEYS else overview.incidents_page
         return make(linked, fresh, of_all=wanted.of_all)
 
@@ -134,13 +134,14 @@ class Reception:
         self._members[channel] = now, members
         return members
 
-    async def _linked(self, standings: Sequence[Standing]) -> tuple[Standing, ...]:
-        """With the address of each incident's alert, for the first ones: more are never shown."""
+    async def _linked(self, standings: Sequence[Standing], *, is_operator: bool) -> tuple[Standing, ...]:
+        """With the address of each incident's alert, for the first ones: more are never shown. Operators are led to their own copy
+        of what went to one person: others cannot open that."""
         board = self._app.board
         if board is None:
             return tuple(standings)
         wanted = [incident for each in standings for incident, _ in each.incidents][:MOST_LINKS]
-        receipts = await asyncio.to_thread(_receipts, self._app.store, wanted)
+        receipts = await asyncio.to_thread(_receipts, self._app.store, wanted, is_operator=is_operator)
         try:
             urls = {incident_id: await board.link(receipt) for incident_id, receipt in receipts.items()}
         except DeliveryError as error:
@@ -218,11 +219,12 @@ def _addresses(app: App) -> list[tuple[ApiKey, frozenset[str]]]:
     ]
 
 
-def _receipts(store: Store, incidents: Sequence[Incident]) -> dict[str, Receipt]:
+def _receipts(store: Store, incidents: Sequence[Incident], *, is_operator: bool) -> dict[str, Receipt]:
     """The first delivered message of each incident, or of the event it is part of."""
     found = {}
     for incident in incidents:
-        for thread in (incident.incident_id, incident.part_of):
+        copies = ops_copy.thread_of(incident.incident_id) if is_operator else None
+        for thread in (copies, incident.incident_id, incident.part_of):
             entries = store.outbox.entries(states={Delivery.DELIVERED}, thread=thread) if thread else ()
             receipts = [each.receipt for each in entries if each.receipt is not None]
             if receipts:

@@ -10,6 +10,9 @@ from typing import Final
 from monitor.config import Route
 from monitor.domain import ApiKey
 
+CREATOR: Final = "the key's creator"
+"""How `Destination.why` begins where messages go to the creator."""
+
 _PERSON: Final = re.compile(r"[UW][A-Z0-9]{5,}")
 
 
@@ -59,7 +62,7 @@ def route(
         return Destination(default_channel, "", "slack.default_channel: no route matches")
     creator = creators.get(key.creator_user_id) if key.creator_user_id else None
     if creator is not None and creator.user:
-        return Destination(creator.user, creator.name, "the key's creator: no route matches")
+        return Destination(creator.user, creator.name, f"{CREATOR}: no route matches")
     if not key.creator_user_id:
         why = "the key names no creator"
     else:

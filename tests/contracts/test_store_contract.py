@@ -25,6 +25,7 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Dimension,
     Finding,
     Incident,
     IncidentState,
@@ -357,6 +358,11 @@ def test_usage_and_coverage_follow_the_plain_model(
         assert rows_of(store.usage.read_hourly(*EVER)) == hourly_model(rows, spans)
         one_key = store.usage.read_hourly(*EVER, key_nos=[1])
         assert rows_of(one_key) == [row for row in hourly_model(rows, spans) if row[2] == 1]
+        for wanted in ({Dimension.MODEL}, {Dimension.APP, Dimension.COUNTRY}, set()):
+            some = store.usage.read_hourly(*EVER, dimensions=wanted)
+            assert rows_of(some) == [row for row in hourly_model(rows, spans) if row[3] in wanted]
+            both = store.usage.read_hourly(*EVER, key_nos=[1], dimensions=wanted)
+            assert rows_of(both) == [row for row in rows_of(some) if row[2] == 1]
         for store in stores:
             store.maintenance.close()
 

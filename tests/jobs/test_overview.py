@@ -150,7 +150,7 @@ async def test_a_key_shows_incident_with_link_usual_and_last_action(tmp_path: Pa
         await alert(app, an_open_incident(key, causes=(a_cause(sentence="96% on a new model"),)))
         done = an_action(key.key_hash, state=ActionState.DONE, finished_at=NOW)
         app.store.ledger.commit((), Plan(NOW, actions=(done,)), ())
-        (message,) = slack.messages()
+        message, copy = slack.messages()
 
         told = await answer(slack, "key search", user=BOB)
 
@@ -160,6 +160,7 @@ async def test_a_key_shows_incident_with_link_usual_and_last_action(tmp_path: Pa
         assert "last action: disabled automatically" in told and "96% on a new model" in told
         assert link in await answer(slack, "incidents", user=BOB)
         assert link in await home(slack, BOB)
+        assert f"archives/{copy.channel}/p{copy.ts.replace('.', '')}|INC-0001>" in await home(slack, ANN)
 
 
 async def test_few_known_days_or_a_young_key_have_no_usual(tmp_path: Path) -> None:
