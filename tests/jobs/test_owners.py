@@ -53,7 +53,7 @@ async def test_a_direct_alert_gets_its_picture_and_is_edited_and_found_again(tmp
 
         entry = app.store.outbox.entries()[0]
         assert entry.message.channel == ANN
-        assert slack.messages()[0].edits and len(slack.files.shared()) == 1
+        assert slack.messages()[0].edits and len(slack.files.shared()) == 2
         assert await app.notifier.find(entry.message) == entry.receipt
 
 
