@@ -7,7 +7,7 @@ import logging
 from monitor.config import Settings
 from monitor.errors import DeliveryError
 from monitor.jobs.app import App
-from monitor.notify.overview import Mention
+from monitor.notify.pages import Mention
 
 log = logging.getLogger(__name__)
 

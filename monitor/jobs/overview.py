@@ -24,7 +24,8 @@ from monitor.jobs import allowed, owners
 from monitor.jobs.app import App
 from monitor.notify import ops_copy, overview, routing
 from monitor.notify.asked import Asked, Question, Topic, question
-from monitor.notify.overview import Fresh, Page, Standing
+from monitor.notify.overview import Fresh, Standing
+from monitor.notify.pages import Page
 from monitor.store.base import Delivery, Store
 
 log = logging.getLogger(__name__)

@@ -31,8 +31,10 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.frames import Catalog
-from monitor.jobs import digest, owners, pictures
+from monitor.jobs import digest, overview, owners, pictures
 from monitor.notify.message import compose
+from monitor.notify.overview import keys_page
+from monitor.notify.pages import Page
 from monitor.notify.parts import parts
 from monitor.report import alert_chart
 from monitor.store.base import Store
@@ -82,6 +84,12 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
     return _with(
         message, picture, alt_text, note=f"{incident.incident_id}, from the store; goes to: {to.channel} ({to.why})"
     )
+
+
+def home(store: Store, now: datetime) -> Page:
+    """The app's home as an operator sees it; owners see their own keys of it. Raises StoreError."""
+    standings, fresh = overview.read(store, store.keys.keys(), now)
+    return keys_page(standings, fresh, of_all=True)
 
 
 def weekly(store: Store, settings: Settings, now: datetime) -> Preview:

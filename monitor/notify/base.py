@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitor.domain import Message, Receipt
-from monitor.notify.overview import Page
+from monitor.notify.pages import Page
 
 
 class Notifier(Protocol):

@@ -1,8 +1,7 @@
-"""How keys stand, for the people they belong to: pages of entries, worst first. Pure; each sink renders pages for itself."""
+"""How keys stand, for the people they belong to: pages of entries, worst first. Pure."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Final
 
 from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Verb, used_nusd
 from monitor.notify.asked import COMMAND
+from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
 from monitor.notify.wording import DONE, cause_line, short_hash
 from monitor.wording import SEVERITIES, count, dollars, moment, money, multiple, name, one_line, shorten
 
@@ -18,63 +18,6 @@ MOST_ACTIONS: Final = 5
 DAYS_A_WEEK: Final = 7
 NOTABLE: Final = 2
 """How many times the usual is worth a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Words that lead somewhere; `url` is made by us, never text from outside. Without one they are plain."""
-
-    label: str
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Something to type."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A person or a group by the sink's id, as the settings name them."""
-
-    member_id: str
-
-
-Words = tuple[str | Link | Code | Mention, ...]
-
-
-class Mark(enum.Enum):
-    """How an entry looks from afar."""
-
-    NONE = "none"
-    FINE = "fine"
-    OFF = "off"
-    NOTICE = "notice"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One key, or one incident. `mark` is for the eye: the words say the same."""
-
-    title: str
-    lines: tuple[Words, ...]
-    mark: Mark = Mark.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An answer. Where not all entries fit, `rest` follows how many were left out."""
-
-    title: str
-    summary: Words
-    entries: tuple[Entry, ...] = ()
-    noun: str = "key"
-    rest: Words = ()
-    notes: tuple[Words, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

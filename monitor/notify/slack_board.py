@@ -16,7 +16,7 @@ import aiohttp
 from monitor.domain import Message, Receipt
 from monitor.errors import DeliveryError
 from monitor.notify import slack_blocks, slack_pages
-from monitor.notify.overview import Page
+from monitor.notify.pages import Page
 from monitor.notify.slack_door import SlackDoor, cursor, records
 
 MAX_PAGES: Final = 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.domain import Severity
-from monitor.notify.overview import Code, Entry, Link, Mark, Mention, Page, Words
+from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
 from monitor.notify.slack_blocks import (
     MAX_BLOCKS,
     MAX_HEADER,

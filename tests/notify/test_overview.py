@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from monitor.demo import blockkit
 from monitor.domain import NUSD, ActionState, IncidentState, Severity
 from monitor.notify import overview, slack_pages
-from monitor.notify.overview import Code, Entry, Fresh, Link, Mention, Page, Standing
+from monitor.notify.overview import Fresh, Standing
+from monitor.notify.pages import Code, Entry, Link, Mention, Page
 
 FRESH = Fresh(NOW)
 URL = "https://demo.slack.com/archives/C0TEAM01/p1800000000000100"
