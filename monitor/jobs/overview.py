@@ -98,7 +98,13 @@ class Reception:
             "question_asked", extra={"by": asked.by, "what": wanted.topic.value, "all": sees_all, "n": len(theirs.keys)}
         )
         if not theirs.keys and not sees_all:
-            return overview.refusal_page(allowed.operators(app.settings), in_doubt=theirs.in_doubt)
+            refused = overview.refusal_page(allowed.operators(app.settings), is_operator=is_operator)
+            return overview.doubted(refused) if theirs.in_doubt else refused
+        page = await self._told(wanted, theirs, is_operator=is_operator)
+        return overview.doubted(page) if theirs.in_doubt else page
+
+    async def _told(self, wanted: Question, theirs: Theirs, *, is_operator: bool) -> Page:
+        app = self._app
         standings, fresh = await asyncio.to_thread(read, app.store, theirs.keys, app.now())
         if wanted.topic is Topic.KEY:
             found = await self._linked(overview.find(standings, wanted.about), is_operator=is_operator)
@@ -115,25 +121,25 @@ class Reception:
         channels = sorted({each for _, own in addresses for each in own if not routing.is_person(each)})
         mine, in_doubt = {user_id}, len(channels) > MOST_CHANNELS
         for channel in channels[:MOST_CHANNELS]:
-            members = await self._members_of(channel)
-            in_doubt |= members is None
-            mine |= {channel} if members and user_id in members else set()
+            try:
+                members = await self._members_of(channel)
+            except DeliveryError as error:
+                log.warning("members_not_readable", extra={"channel": channel, "error": str(error)})
+                in_doubt = True
+                if not error.permanent:  # slow or down: asking about the others would only keep everybody waiting
+                    break
+                continue
+            mine |= {channel} if user_id in members else set()
         return Theirs(tuple(key for key, own in addresses if own & mine), in_doubt)
 
-    async def _members_of(self, channel: str) -> frozenset[str] | None:
-        """None: it cannot be told now, and nobody counts as a member."""
+    async def _members_of(self, channel: str) -> frozenset[str]:
+        """Raises DeliveryError where it cannot be told now."""
         now = self._app.clock.now()
         known = self._members.get(channel)
-        if known is not None and now - known[0] < MEMBERS_LAST:
-            return known[1]
-        assert self._app.people is not None
-        try:
-            members = await self._app.people.members_of(channel)
-        except DeliveryError as error:
-            log.warning("members_not_readable", extra={"channel": channel, "error": str(error)})
-            return None
-        self._members[channel] = now, members
-        return members
+        if known is None or now - known[0] >= MEMBERS_LAST:
+            assert self._app.people is not None
+            known = self._members[channel] = now, await self._app.people.members_of(channel)
+        return known[1]
 
     async def _linked(self, standings: Sequence[Standing], *, is_operator: bool) -> tuple[Standing, ...]:
         """With the address of each incident's alert, for the first ones: more are never shown. Operators are led to their own copy

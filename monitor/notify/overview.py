@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,9 @@ from monitor.wording import SEVERITIES, count, dollars, moment, money, multiple,
 MOST_INCIDENTS: Final = 3
 MOST_ACTIONS: Final = 5
 DAYS_A_WEEK: Final = 7
+_DOUBT: Final = (
+    "Slack could not be asked about everything just now, so that keys may be missing: try again in a few minutes.",
+)
 NOTABLE: Final = 2
 """How many times the usual is worth a word."""
 
@@ -146,22 +149,23 @@ def help_page(*, is_operator: bool) -> Page:
     )
 
 
-def refusal_page(whom: Sequence[Mention], *, in_doubt: bool = False) -> Page:
-    """For somebody who owns no key here: no key is named. `in_doubt`: Slack could not be asked about everything."""
+def doubted(page: Page) -> Page:
+    """The same page, where Slack could not be asked about everything."""
+    return replace(page, notes=(*page.notes, _DOUBT))
+
+
+def refusal_page(whom: Sequence[Mention], *, is_operator: bool = False) -> Page:
+    """For somebody who owns no key here: no key is named."""
+    hint: Words = ("If that is wrong, please ask ", *_listed(whom), ".")
+    if is_operator:
+        hint = ("You are an operator: ", Code(f"{COMMAND} keys all"), " shows everybody's.")
     return Page(
         "No key of yours is known",
         (
             "openrouter-monitor shows keys to the people they belong to. As far as it knows, you created none and no alerts"
             " are routed to you or to a channel you are in.",
         ),
-        notes=(
-            *(
-                (("Slack could not be asked about everything just now: try again in a few minutes.",),)
-                if in_doubt
-                else ()
-            ),
-            ("If that is wrong, please ask ", *_listed(whom), "."),
-        ),
+        notes=(hint,),
     )
 
 

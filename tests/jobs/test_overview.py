@@ -19,6 +19,7 @@ from hostile import VECTORS
 from slack_build import ANN, BOB, EVE, FakeDirectory, alert, an_app_on_slack, an_open_incident, later
 
 from monitor import daemon
+from monitor.config import Route
 from monitor.demo import faults
 from monitor.demo.faults import Fault
 from monitor.demo.slack import FakeSlack
@@ -114,6 +115,24 @@ async def test_a_channel_that_cannot_be_asked_about_is_nobodys(tmp_path: Path) -
         told = await answer(slack, "keys", user=EVE)
 
         assert "team-batch" not in told and "could not be asked" in told
+
+
+async def test_where_slack_is_down_no_further_channel_is_asked_about_and_the_own_keys_are_still_shown(
+    tmp_path: Path,
+) -> None:
+    async with asked(tmp_path) as (app, slack):
+        routes = tuple(Route(channel=f"C0CHANNEL{no}", key_name=name) for no, name in enumerate(("^team-", "^secret-")))
+        app.settings = app.settings.model_copy(update={"routes": routes})
+        slack.faults.append(down := Fault(faults.status(503), path="conversations.members", times=None))
+
+        told = await answer(slack, "keys", user=BOB)
+
+        assert "search-prod" in told and "keys may be missing" in told and down.n_shown == 1
+
+
+async def test_an_operator_without_own_keys_is_told_how_to_see_all(tmp_path: Path) -> None:
+    async with asked(tmp_path) as (_, slack):
+        assert "keys all" in await answer(slack, "keys", user=ANN)
 
 
 async def test_all_keys_are_for_operators_only(tmp_path: Path) -> None:

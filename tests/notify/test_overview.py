@@ -115,7 +115,8 @@ def test_a_refusal_names_whom_to_ask_and_no_key() -> None:
 
     assert "<@U0ANN00001>, <!subteam^S0ONCALL>" in text
     assert "whoever runs openrouter-monitor" in said(overview.refusal_page([]))
-    assert "try again" in said(overview.refusal_page([], in_doubt=True))
+    assert "try again" in said(overview.doubted(overview.refusal_page([])))
+    assert "keys all" in said(overview.refusal_page([], is_operator=True))
 
 
 def test_what_is_no_id_and_no_address_of_slack_becomes_no_mention_and_no_link() -> None:
