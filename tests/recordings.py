@@ -49,7 +49,7 @@ def a_recording(folder: Path, *, days: float = 2.6, theft_at: datetime | None = 
             if bucket % 29 == 5 * number:
                 rows += _rows(start, hash_of(number), _experiment(bucket), 0.05 * rng.uniform(0.1, 1.0))
         if theft_at is not None and theft_at <= start < theft_at + timedelta(hours=2):
-            rows += _rows(start, hash_of(2), THEFT, 6.0)
+            rows += _rows(start, hash_of(2), THEFT, 15.0)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows)
     table["bucket_start"] = table["bucket_start"].astype("datetime64[us, UTC]")

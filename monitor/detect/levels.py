@@ -68,11 +68,12 @@ DOLLARS_PER_DAY: Final = 25.0
 BURST_DOLLARS: Final = 3.0
 """Joint dollars of ten minutes that need not wait for evidence to add up, if the bucket is as rare as an alarm."""
 
+DEAR_TIMES: Final = 10.0
 DEAR_PER_HOUR: Final = 30.0
 DEAR_PER_DAY: Final = 80.0
 DEAR_BURST: Final = 10.0
-"""The same on a key whose day is not many times its usual: a colleague on a dear key was seen at 13 USD/h, 35 a day, 5 in ten
-minutes."""
+"""The same on a key whose day is less than so many usual ones: a colleague on a dear key was seen at 13 USD/h, 35 a day, 5 in
+ten minutes, four usual days."""
 
 SOME_DOLLARS: Final = 0.5
 SCAN_DOLLARS: Final = 2.0
@@ -114,7 +115,7 @@ def signs(
 
     `columns`: features by name; a missing one shows nothing. `joint_nusd`: dollars of the trailing hour that are new to the key in
     model and in place at once, the *joint* ones. burst: many of them within ten minutes, for a key with habits. dollars: many,
-    now or in a day, for a key with habits; of both, more is asked for where the day is less than TIMES_USUAL usual ones. scan:
+    now or in a day, for a key with habits; of both, more is asked for where the day is less than DEAR_TIMES usual ones. scan:
     fewer, and ten models never seen. places: some, from several countries never seen. crowd: three or more countries never seen
     at once, whatever the model. survey: dollars on novel models, and twenty never seen. overrun: a day of many usual ones, as
     many dollars of it as for `dollars` on values never learned, however common they are elsewhere. Never for a key without a
@@ -124,7 +125,8 @@ def signs(
     countries, has_some = columns.get("new_countries_1h", nothing), joint >= SOME_DOLLARS
     unlearned = {span: _unlearned(columns, span, nothing) for span in ("1h", "24h")}
     is_overrun = (unlearned["1h"] >= DOLLARS_PER_HOUR) | (unlearned["24h"] >= DOLLARS_PER_DAY)
-    is_multiple = columns.get("times_usual_24h", nothing) >= TIMES_USUAL
+    times = columns.get("times_usual_24h", nothing)
+    is_multiple = times >= DEAR_TIMES
     is_much = (joint >= np.where(is_multiple, DOLLARS_PER_HOUR, DEAR_PER_HOUR)) | (
         columns.get("joint_24h", nothing) >= np.where(is_multiple, DOLLARS_PER_DAY, DEAR_PER_DAY)
     )
@@ -138,7 +140,7 @@ def signs(
         "crowd": (stake_nusd >= CROWD_DOLLARS * NUSD) & (countries >= CROWD),
         "survey": (columns.get("novel_model_1h", nothing) >= SURVEY_DOLLARS)
         & (columns.get("new_models_24h", nothing) >= SURVEY),
-        "overrun": is_overrun & is_multiple & has_habits & (history_hours >= SETTLED_HOURS),
+        "overrun": is_overrun & (times >= TIMES_USUAL) & has_habits & (history_hours >= SETTLED_HOURS),
     }
     is_grown = history_hours >= grace_hours
     return {name: rows & is_grown for name, rows in shown.items()}

@@ -15,7 +15,7 @@ from monitor.domain import NUSD, PLANNED, Feedback, Finding, Opinion, Reason, Ru
 
 DAY = timedelta(days=1)
 DOLLARS = {
-    "joint_per_hour_nusd": 20 * NUSD,
+    "joint_per_hour_nusd": 40 * NUSD,
     "novel_per_hour_nusd": 20 * NUSD,
     "per_hour_nusd": 20 * NUSD,
     "history_hours": 500.0,

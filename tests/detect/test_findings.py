@@ -70,7 +70,7 @@ def test_a_rare_pattern_that_costs_cents_is_never_told() -> None:
 
 
 def test_joint_dollars_far_beyond_clean_ones_support_a_disable() -> None:
-    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=20 * NUSD))
+    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=40 * NUSD))
 
     assert found[0].rung is Rung.DISABLE
     assert found[0].severity is Severity.CRITICAL
@@ -92,7 +92,7 @@ def test_less_than_both_signs_never_support_a_disable(columns: dict[str, Any]) -
 
 
 def test_joint_dollars_beyond_all_clean_ones_are_told_though_the_detector_is_blind_to_them() -> None:
-    found, _ = judge(hot(score=5.0, joint_per_hour_nusd=20 * NUSD))
+    found, _ = judge(hot(score=5.0, joint_per_hour_nusd=40 * NUSD))
 
     assert [finding.rung for finding in found] == [Rung.NOTIFY]
 
@@ -100,7 +100,7 @@ def test_joint_dollars_beyond_all_clean_ones_are_told_though_the_detector_is_bli
 def test_the_floor_for_disabling_is_never_below_the_one_in_the_settings() -> None:
     settings = settings_with(response={"min_usd_per_hour": 50.0})
 
-    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=20 * NUSD), settings=settings)
+    found, _ = judge(hot(score=30.0, joint_per_hour_nusd=40 * NUSD), settings=settings)
 
     assert found[0].rung is Rung.NOTIFY
 

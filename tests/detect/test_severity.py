@@ -61,7 +61,7 @@ def test_what_a_limit_lets_through_still_bounds_it() -> None:
 
 @pytest.mark.parametrize("regularity", [STEADY, ERRATIC, UNKNOWN])
 def test_the_rung_does_not_depend_on_it(regularity: float) -> None:
-    columns = {"joint_per_hour_nusd": 20 * NUSD, "regularity": regularity}
+    columns = {"joint_per_hour_nusd": 40 * NUSD, "regularity": regularity}
 
     found, _ = judge(hot(score=30.0, **columns))
 

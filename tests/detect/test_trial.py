@@ -95,7 +95,7 @@ def test_what_it_raises_is_counted_as_incidents_and_thefts_as_found_or_not():
 
 
 def test_a_clean_key_it_would_take_out_of_service_is_named():
-    rows = a_history([20.0 if hour in {30, 31} else 5.0 for hour in range(100)], joint_usd=20.0)
+    rows = a_history([20.0 if hour in {30, 31} else 5.0 for hour in range(100)], joint_usd=40.0)
 
     assert showing(trained(), rows, None, settings_with()).disabled == {0}
 

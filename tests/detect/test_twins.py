@@ -34,7 +34,7 @@ def found(
         "per_hour_nusd": round((usual + usd) * NUSD),
         "expected_per_hour_nusd": round(usual * NUSD),
         "novel_per_hour_nusd": round(usd * NUSD),
-        "joint_per_hour_nusd": 20 * NUSD,
+        "joint_per_hour_nusd": 40 * NUSD,
     }
     twins = [] if kind is None else [a_twin(kind, explained)]
     (finding,), _ = judge(hot(**({"score": 30.0, "twins": twins} | spend | columns)))
