@@ -102,7 +102,8 @@ class Watch:
     def _recall(self) -> None:
         """After a restart: the last counters, and how far each lane was; restarts must not spend the request budget."""
         now, monotonic = self.app.now(), self.app.clock.monotonic()
-        recent = self.app.store.usage.counters(now - RECALL, now)
+        a_moment = timedelta(seconds=1)  # samples are of whole seconds: the last one may be of this very one
+        recent = self.app.store.usage.counters(now - RECALL, now + a_moment)
         if len(recent):
             self._counters = recent.drop_duplicates("key_no", keep="last").reset_index(drop=True)
         self.troubles = sources.recalled(self.app.store.ledger.incidents(states=ALIVE))
