@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
+from monitor.jobs import broken, buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
 from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
@@ -26,7 +26,7 @@ from monitor.notify.base import Notifier
 from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
-from monitor.service import Beat, Service
+from monitor.service import Beat, Faults, Service, kept_alive
 from monitor.systemd import Notify
 from monitor.wiring import make_listener, new_state, open_app, shipped_models
 
@@ -60,9 +60,13 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
     """Runs until stopped. Raises MonitorError where it cannot start."""
     async with opened(settings, clock=clock, notifier=notifier) as (app, watch):
         service = service_of(app, watch)
-        history = asyncio.create_task(read_history(app, watch))
+
+        async def read() -> None:
+            await read_history(app, watch)
+
+        history = asyncio.create_task(kept_alive("history", read, clock=app.clock, faults=service.faults))
         try:
-            async with listening(app):
+            async with listening(app, service.faults):
                 await service.run()
         finally:
             history.cancel()
@@ -73,18 +77,23 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
 
 
 @asynccontextmanager
-async def listening(app: App) -> AsyncIterator[None]:
+async def listening(app: App, faults: Faults | None = None) -> AsyncIterator[None]:
     """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
-    desk = AppDesk(app)
+    desk, counted = AppDesk(app), faults or Faults()
 
     async def handle(press: Pressed) -> None:
-        await buttons.pressed(app, desk, press)
+        try:
+            await buttons.pressed(app, desk, press)
+        except MonitorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault in one press must not end the listener, nor end the press unsaid
+            counted.note("press", error)
 
     listener = make_listener(app.settings, app.clock, handle)
     if listener is None:
         yield
         return
-    running = asyncio.create_task(listener.run())
+    running = asyncio.create_task(kept_alive("buttons", listener.run, clock=app.clock, faults=counted))
     try:
         yield
     finally:
@@ -134,8 +143,12 @@ def service_of(app: App, watch: Watch) -> Service:
         Beat("digest", weekly, cron=cron),
         Beat("digest_missed", weekly, every=timedelta(hours=1)),
     )
+
+    async def tell(error: Exception) -> None:
+        await broken.tell(app, error, app.now())
+
     watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
-    return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ))
+    return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ), tell=tell)
 
 
 def _people_beats(app: App) -> tuple[Beat, ...]:

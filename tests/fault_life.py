@@ -131,8 +131,11 @@ class Life:
     n_lives: int = 0
 
     def __post_init__(self) -> None:
-        self.issuer = Issuer(self.clock, self.points, before_change=self._journalled_before)
+        self.issuer = self._issuer()
         self.sink = Sink(self.points)
+
+    def _issuer(self) -> Issuer:
+        return Issuer(self.clock, self.points, before_change=self._journalled_before)
 
     def _settings(self) -> Settings:
         return _settings(self.state_dir)

@@ -7,20 +7,22 @@ are taken in."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
 import build
+import httpx
 from fault_life import HandMade, Job, Life, Seen, in_one_thread
 from fault_points import Points, faulty_files
-from fault_world import Sink, refuse
+from fault_world import Issuer, Sink, refuse
+from lived import differences
 
 from monitor.config import Settings
 from monitor.domain import NUSD, ActionState, Message, MessageKind, Receipt
 from monitor.errors import MonitorError
-from monitor.features import to_bytes
 from monitor.jobs import approvals, cards, checkpoint, digest, startup, upkeep
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
@@ -72,6 +74,17 @@ class Wall:
         return f"F-{file_name}" if file_name in self.pictures.get(thread.reference, ()) else None
 
 
+class ByLane(Issuer):
+    """An issuer whose places tell a drill-down and a settling from the other questions about usage."""
+
+    def name_of(self, request: httpx.Request) -> str:
+        name = super().name_of(request)
+        if name != "POST analytics":
+            return name
+        asked = json.loads(request.content)
+        return f"{name} by {asked['granularity']}{' of some keys' if asked.get('filters') else ''}"
+
+
 @cache
 def _approving() -> Settings:
     return Settings.model_validate(
@@ -95,6 +108,9 @@ class WholeLife(Life):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.wall = Wall(self.points, self.sink)
+
+    def _issuer(self) -> Issuer:
+        return ByLane(self.clock, self.points, before_change=self._journalled_before)
 
     def _settings(self) -> Settings:
         settings = _approving()
@@ -151,7 +167,9 @@ class WholeLife(Life):
         self.clock.pass_time(15 * 60.0)
         await self._cycles(app, watch, is_there=lambda: self.issuer.settings() == self.issuer.was)
         self.clock.pass_time(15 * 60.0)
-        for job in self._jobs(app, watch)[1:]:  # nothing is read any more: what is shown can be compared with what is known
+        for job in self._jobs(app, watch)[
+            1:
+        ]:  # nothing is read any more: what is shown can be compared with what is known
             with contextlib.suppress(MonitorError):
                 await job()
 
@@ -202,11 +220,15 @@ class WholeLife(Life):
         startup.bring_up(app, now)
         anew = self._pipeline(app.settings, app.store)
         startup.bring_up(app, now, pipeline=anew)
-        if to_bytes(app.pipeline.state) != to_bytes(anew.state):
-            yield "the state of the fleet that came back from its file is not the store's"
+        found = differences(app.pipeline.state, anew.state)
+        if (
+            self.points.n_kills
+        ):  # after a longer pause in sampling the living state has no counters of it (docs/adr/0003)
+            found = [each for each in found if not each.startswith("counter_")]
+        if found:
+            yield f"the state of the fleet that came back from its file is not the store's: {found}"
         copies = list((self.state_dir / "backups").glob("monitor-*.db"))
         if not copies:
             yield "no copy of the store was made"
         for path in copies:
             check_file(path)
-

@@ -81,13 +81,17 @@ class Issuer:
                 self.account.requests.append(Request(at, row["hash"], cost_nusd=round(USD_A_MINUTE * NUSD)))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        call = f"{request.method} {request.url.path.removeprefix('/api/v1').split('/')[1]}"
+        call = self.name_of(request)
         fault = self.points.at(f"{call}: before sending")
         if fault is not None and fault not in HALF_ANSWERS:
             return self.failed(fault, request)
         answer = self.answer(request)
         fault = fault or self.points.at(f"{call}: after the effect")
         return answer if fault is None else self.failed(fault, request, answer)
+
+    def name_of(self, request: httpx.Request) -> str:
+        """What kind of request it is, for the names of its places."""
+        return f"{request.method} {request.url.path.removeprefix('/api/v1').split('/')[1]}"
 
     def failed(self, fault: Fault, request: httpx.Request, answer: httpx.Response | None = None) -> httpx.Response:
         """What comes instead of an answer. `answer`: the one whose effect there was already."""

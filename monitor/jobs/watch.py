@@ -28,6 +28,7 @@ from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, I
 from monitor.errors import SourceError
 from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, unattributed
 from monitor.jobs.app import App
+from monitor.jobs.broken import PROGRAM
 from monitor.pipeline import Judgement
 
 log = logging.getLogger(__name__)
@@ -271,7 +272,8 @@ class Watch:
 
     def _look_at_source(self, inventory: Inventory | None, report: CycleReport, now: datetime) -> Noted:
         worked = frozenset(report.worked)
-        seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of)
+        is_sound = {PROGRAM} if self.n_cycles else set()  # a whole cycle of this process has ended well
+        seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of, well=is_sound)
         return health.noted(self.app, seen, self.troubles, now)
 
     async def _judge(self, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...]) -> Judgement:

@@ -128,8 +128,9 @@ async def test_killed_again_and_again_at_random_it_ends_as_if_undisturbed(tmp_pa
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())
 async def test_with_one_fault_at_every_single_place_it_ends_as_if_undisturbed(tmp_path: Path, fault: Fault) -> None:
     calm = await undisturbed(tmp_path)
-    for number in range(len(calm.places)):
-        await survive(tmp_path / str(number), {number: fault})
+    for number, place in enumerate(calm.places):
+        if fits(fault, place):
+            await survive(tmp_path / str(number), {number: fault})
 
 
 @pytest.mark.slow
