@@ -46,6 +46,7 @@ from monitor.domain import (
 )
 from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
+from monitor.features.params import FINE_HOURS, FINE_PER_HOUR
 from monitor.features.transplants import transplant
 from monitor.frames import Catalog, FeatureBatch
 
@@ -236,7 +237,8 @@ class Pipeline:
         an alarm, nor of the evidence of one hour; of that of six it keeps what the ten-minute cells still hold for sure."""
         memory = Memory()
         last = (int(now.timestamp()) - 1) // BUCKET_S
-        for bucket in range(last - RECALL_S // BUCKET_S, last):
+        held_from = (self.state.head_hour - FINE_HOURS + 2) * FINE_PER_HOUR  # a clock may have gone back a little
+        for bucket in range(max(last - RECALL_S // BUCKET_S, held_from), last):
             batch = build(self.state, keys, _utc((bucket + 1) * BUCKET_S))
             _, memory = self._find(batch, keys, {}, memory)
         return memory

@@ -65,7 +65,7 @@ def begin_anew(app: App, now: datetime) -> None:
     bring_up(app, now, pipeline=fresh)
     app.pipeline = fresh
     log.warning(
-        "state_made_anew", extra={"now": now.isoformat(), "why": "the clock was hours ahead, and is right again"}
+        "state_made_anew", extra={"now": now.isoformat(), "why": "the state was brought up by a clock that was wrong"}
     )
 
 

@@ -24,11 +24,12 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Plan
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, unattributed
+from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, timing, unattributed
 from monitor.jobs.app import App
 from monitor.jobs.broken import PROGRAM
+from monitor.jobs.timing import TIME, Look, Timing
 from monitor.pipeline import Judgement
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ BURST_RATIO = 2.0
 
 @dataclass(slots=True)
 class CycleReport:
-    """What one cycle did: for the log line, `once`, `status` and the tests."""
+    """What one cycle did: for the log line, `once`, `status` and the tests. `skew`: as it was when the cycle began."""
 
     at: datetime
     n_keys: int = 0
@@ -64,6 +65,8 @@ class CycleReport:
     actions: tuple[Action, ...] = ()
     errors: dict[str, SourceError] = field(default_factory=dict)
     worked: set[str] = field(default_factory=set)
+    skew: timedelta = timedelta(0)
+    time: Look = field(default_factory=Look)
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class Watch:
         self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
         self.has_read = asyncio.Event()
         """Set once the usage lane has had its first turn: the backfill lets it go first."""
+        self._timing = Timing(facts.published_at(app.store))
         self._n_said = len(app.store.feedback.said())
         self._drilled: dict[int, float] = {}
         self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
@@ -119,20 +123,17 @@ class Watch:
     async def cycle(self) -> CycleReport:
         """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
         async with self.lock:
-            now = self.app.now()
-            async with self.pipeline_lock:
-                if self.app.pipeline.state.is_ahead_of(now):
-                    await asyncio.to_thread(startup.begin_anew, self.app, now)
-                self.app.pipeline.state.advance(now)  # before any usage is taken in
-            report = CycleReport(at=now)
-            inventory = await self._read_keys(now, report)
-            if inventory is not None:
+            report = CycleReport(at=self.app.now(), skew=self.app.source.skew)
+            inventory = await self._read_keys(report.at, report)
+            now = await self._timed(report)
+            if inventory is not None and not report.time.doubt:
                 await act.resolve_open(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
             noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
-            judgement = await self._judge(
-                now, is_healthy=inventory is not None and inventory.is_complete, noted=noted.incidents
-            )
+            is_healthy = inventory is not None and inventory.is_complete
+            judgement = Judgement(now, (), Plan(now), 0)  # by a time that is in doubt nothing is judged
+            if not report.time.doubt:
+                judgement = await self._judge(now, is_healthy=is_healthy, noted=noted.incidents)
             report.n_findings = len(judgement.findings)
             await self._commit(judgement, noted, now)
             self.troubles = noted.troubles
@@ -141,6 +142,19 @@ class Watch:
             await asyncio.to_thread(facts.publish, self, report)
             _log(report)
             return report
+
+    async def _timed(self, report: CycleReport) -> datetime:
+        """The time of this cycle, now that the source has answered, with which the state agrees, or the doubt is noted."""
+        async with self.pipeline_lock:
+            now, state = self.app.now(), self.app.pipeline.state
+            corrected = self.app.source.skew - report.skew
+            is_first = self.n_cycles == 0
+            report.time = self._timing.look(state, now, corrected=corrected, is_first=is_first)
+            if report.time.is_stale:
+                await asyncio.to_thread(startup.begin_anew, self.app, now)
+            self.app.pipeline.state.advance(now)  # before any usage is taken in
+        report.at = now
+        return now
 
     async def take(self, batch: UsageBatch) -> None:
         """Writes a batch to the store, then takes it into the state of the fleet."""
@@ -156,6 +170,7 @@ class Watch:
             stored = await asyncio.to_thread(store.keys.keys)
             known = [key.key_hash for key in stored if key.expires_at is None or key.expires_at > now]  # not listed
             inventory = await self.app.source.inventory(known)
+            now = self.app.now()  # as the answers say
         except SourceError as error:
             report.errors["keys"] = error
             return None
@@ -274,6 +289,7 @@ class Watch:
         worked = frozenset(report.worked)
         is_sound = {PROGRAM} if self.n_cycles else set()  # a whole cycle of this process has ended well
         seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of, well=is_sound)
+        seen.note(TIME, timing.symptom(report.time))
         return health.noted(self.app, seen, self.troubles, now)
 
     async def _judge(self, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...]) -> Judgement:
@@ -316,6 +332,7 @@ def _log(report: CycleReport) -> None:
             "bursts": report.n_bursts,
             "findings": report.n_findings,
             "actions": len(report.actions),
+            "doubt": report.time.doubt or "none",
             "errors": "; ".join(f"{lane}: {error}" for lane, error in report.errors.items()) or "none",
         },
     )
