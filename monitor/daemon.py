@@ -204,5 +204,5 @@ async def rebuild_state(app: App, watch: Watch) -> None:
     await asyncio.to_thread(startup.bring_up, app, now, pipeline=fresh)
     async with watch.lock, watch.pipeline_lock:
         await asyncio.to_thread(replay.take_recent, app.store, fresh, app.now())
-        fresh.memory = app.pipeline.memory
+        fresh.memory, fresh.judged_at = app.pipeline.memory, app.pipeline.judged_at
         app.pipeline = fresh

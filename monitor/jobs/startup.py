@@ -32,6 +32,7 @@ async def start(app: App, shipped: Path) -> None:
         artifacts.choose, app.settings.detection.artifact, at_work(app), shipped, NAMES
     )
     await asyncio.to_thread(bring_up, app, now)
+    await asyncio.to_thread(checkpoint.recall, app, now)
     await asyncio.to_thread(auditing.publish, app.store)
     log.info(
         "started",
