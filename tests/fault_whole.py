@@ -201,8 +201,8 @@ class WholeLife(Life):
 
     def _usage_wrong(self, app: App) -> Iterator[str]:
         """What was spent is in the store to the nano-dollar up to the last reading, and every hour to be settled was read."""
-        until = build.NOW
-        window = Window(until - timedelta(hours=6), until)
+        until = build.NOW - timedelta(hours=1)  # at first the last hour is too young to be settled
+        window = Window(until - timedelta(hours=5), until)
         coverage = app.store.usage.coverage(window.since, window.until, bucket_s=3600)
         if missing := find_gaps(coverage, window).n_hours:
             yield f"{missing} hours were never settled"
