@@ -38,7 +38,7 @@ class Fault(enum.IntEnum):
     DRIP = 8  # bytes that come one by one, and never the last
 
 
-ERRORS = (Fault.BROKEN, Fault.SLOW_DOWN, Fault.TIMEOUT, Fault.CUT)
+ERRORS = tuple(fault for fault in Fault if fault is not Fault.KILL)
 HTTP_ONLY = frozenset({Fault.SLOW_DOWN_UNTIL, Fault.SLOW_DOWN_BARE, Fault.EMPTY, Fault.DRIP})
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from scripted_source import a_watch, minutes, sources, told
 
 from monitor import daemon
 from monitor.decide import muting
 from monitor.domain import IncidentState
+from monitor.errors import ServiceBroken
 from monitor.jobs import broken, context
 from monitor.jobs.watch import Watch
 
@@ -62,3 +66,23 @@ async def test_while_it_is_told_of_nothing_automatic_happens(tmp_path: Path) -> 
     known = context.gather(app, app.now(), is_healthy=True, noted=())
     holding = muting.source_trouble(known.incidents)
     assert holding is not None and holding.fingerprint == "source:program"
+
+
+async def test_the_daemons_watch_that_only_fails_tells_through_the_outbox_and_ends_it(tmp_path: Path) -> None:
+    # given: a daemon whose watch meets a fault in each cycle
+    watch, source, app = a_watch(tmp_path)
+    app.clock.at = datetime.now(UTC)  # the scheduler's own
+    source.recent = None  # calling it is a fault
+    every = app.settings.schedule.model_copy(update={"keys_every": timedelta(milliseconds=20)})
+    app.settings = app.settings.model_copy(update={"schedule": every})
+    service = daemon.service_of(app, watch)
+
+    # when
+    with pytest.raises(ServiceBroken, match="TypeError"):
+        await asyncio.wait_for(service.run(), timeout=60)
+
+    # then
+    (text,) = told(app)
+    assert "TypeError in jobs/watch.py:" in text
+    assert sources(app)["source:program"] is IncidentState.OPEN
+    assert app.store.ledger.actions() == ()
