@@ -45,8 +45,9 @@ class Timing:
         head = datetime.fromtimestamp(state.head_hour * HOUR_S, UTC)
         is_ahead = head - now > SLACK
         known = max(head, self.judged_at or head)
-        is_stale = is_first and abs(corrected) > SLACK
-        if is_stale or known - now <= SLACK:
+        is_corrected = is_first and abs(corrected) > SLACK
+        is_stale = is_corrected and state.head_hour != -(-int(now.timestamp()) // HOUR_S) - 1
+        if is_corrected or known - now <= SLACK:
             self.judged_at, self.n_doubted = now, 0
             return Look(is_stale=is_stale)
         self.n_doubted += 1
