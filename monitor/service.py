@@ -196,7 +196,7 @@ class Service:
         try:
             if self._tell is not None:
                 await self._tell(error)
-        except Exception as untold:
+        except Exception as untold:  # whatever keeps us from telling must not keep us from ending
             log.critical("fault_not_told", exc_info=untold)
         self._broken = error
         self.stop()
