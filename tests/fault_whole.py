@@ -21,7 +21,7 @@ from fault_world import Issuer, Sink, refuse
 from lived import differences
 
 from monitor.config import Settings
-from monitor.domain import NUSD, ActionState, Message, MessageKind, Receipt
+from monitor.domain import NUSD, ActionState, Message, MessageKind, Receipt, Verb
 from monitor.errors import MonitorError
 from monitor.jobs import approvals, cards, checkpoint, digest, startup, upkeep
 from monitor.jobs.app import App
@@ -175,6 +175,9 @@ class WholeLife(Life):
 
     def _wrong(self, app: App, at_work: Seen) -> Iterator[str]:
         yield from super()._wrong(app, at_work)
+        for action in app.store.ledger.actions(states={ActionState.DONE}):
+            if action.verb is not Verb.RESTORE and action.decided_by != PERSON:
+                yield f"{action.action_id} was done, and nobody approved it"
         yield from self._alerts_wrong(app)
         yield from self._digest_wrong(app)
         yield from self._usage_wrong(app)
