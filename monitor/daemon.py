@@ -20,8 +20,10 @@ from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
+from monitor.jobs.overview import Reception
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
+from monitor.notify.asked import Asked
 from monitor.notify.base import Notifier
 from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
@@ -78,18 +80,16 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
 
 @asynccontextmanager
 async def listening(app: App, faults: Faults | None = None) -> AsyncIterator[None]:
-    """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
-    desk, counted = AppDesk(app), faults or Faults()
+    """Buttons work and questions are answered while this is entered, where `slack.app_token` is set."""
+    desk, reception, counted = AppDesk(app), Reception(app), faults or Faults()
 
     async def handle(press: Pressed) -> None:
-        try:
-            await buttons.pressed(app, desk, press)
-        except MonitorError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault in one press must not end the listener, nor end the press unsaid
-            counted.note("press", error)
+        await counted.survived("press", buttons.pressed(app, desk, press))
 
-    listener = make_listener(app.settings, app.clock, handle)
+    async def answer(asked: Asked) -> None:
+        await counted.survived("question", reception.answer(asked))
+
+    listener = make_listener(app.settings, app.clock, handle, answer=answer)
     if listener is None:
         yield
         return

@@ -93,6 +93,17 @@ class Faults:
         """A run of this job has completed."""
         self.in_a_row.pop(name, None)
 
+    async def survived(self, name: str, work: Awaitable[object]) -> None:
+        """Awaits work that somebody asked for; a fault in it is noted. Raises MonitorError."""
+        try:
+            await work
+        except MonitorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault in one answer must not end the listener, nor end unsaid
+            self.note(name, error)
+        else:
+            self.completed(name)
+
 
 async def kept_alive(name: str, work: Job, *, clock: Clock, faults: Faults) -> None:
     """Work beside the beats until it returns; where it ends by a fault it is begun anew after a while."""

@@ -243,3 +243,14 @@ async def test_work_beside_the_beats_that_ended_by_a_fault_is_begun_anew() -> No
 
     assert len(begun) == 3 and faults.n == 2
     assert clock.slept == [300.0, 300.0]
+
+
+async def test_a_fault_in_what_somebody_asked_for_is_noted_and_a_trouble_passes() -> None:
+    async def failing(error: Exception) -> None:
+        raise error
+
+    faults = Faults()
+    await faults.survived("press", failing(KeyError("a bug")))
+    with pytest.raises(Unavailable):
+        await faults.survived("press", failing(Unavailable("down")))
+    assert faults.n == 1 and faults.in_a_row == {"press": 1}
