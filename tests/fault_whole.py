@@ -23,7 +23,7 @@ from lived import differences
 from monitor.config import Settings
 from monitor.domain import NUSD, ActionState, Message, MessageKind, Receipt, Verb
 from monitor.errors import MonitorError
-from monitor.jobs import approvals, cards, checkpoint, digest, startup, upkeep
+from monitor.jobs import approvals, cards, checkpoint, digest, pictures, startup, upkeep
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.jobs.watch import Watch
@@ -132,7 +132,7 @@ class WholeLife(Life):
     @contextlib.contextmanager
     def _world(self) -> Iterator[None]:
         with in_one_thread(self.points) as patch, faulty_files(self.points):
-            patch.setattr(cards, "drawn", lambda chart: b"PNG")  # pure, and slow
+            patch.setattr(pictures, "drawn", lambda chart: b"PNG")  # pure, and slow
             yield
 
     def _jobs(self, app: App, watch: Watch) -> Sequence[Job]:
