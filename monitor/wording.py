@@ -66,6 +66,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.FALSE_ALARM: "a person called this a false alarm",
     Reason.SILENCED: "a person silenced this for a time",
     Reason.REQUESTED: "a person asked for it",
+    Reason.REHEARSAL: "a person rehearses: no theft, and it is put back at once",
 }
 
 

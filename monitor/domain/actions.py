@@ -49,6 +49,7 @@ class Reason(enum.StrEnum):
     FALSE_ALARM = "false_alarm"
     SILENCED = "silenced"
     REQUESTED = "requested"
+    REHEARSAL = "rehearsal"
 
 
 class Verb(enum.StrEnum):

@@ -22,6 +22,7 @@ class MessageKind(enum.StrEnum):
     SOURCE = "source"
     DIGEST = "digest"
     TEST = "test"
+    REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from monitor.collect import counters
 from monitor.collect.base import UsageBatch
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Reason
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, unattributed
+from monitor.jobs import act, auditing, context, days, effects, facts, health, rehearsed, startup, unattributed
 from monitor.jobs.app import App
 from monitor.pipeline import Judgement
 
@@ -126,6 +126,7 @@ class Watch:
             inventory = await self._read_keys(now, report)
             if inventory is not None:
                 await act.resolve_open(self.app, older_than=LEFT_ALONE)
+                await rehearsed.put_back(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
             noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
             judgement = await self._judge(
@@ -175,7 +176,8 @@ class Watch:
     def _note_effects(self, inventory: Inventory) -> None:
         """Whether keys that were acted upon stand still. The inventory was asked for after every action so far had ended."""
         store, taken_at = self.app.store, inventory.taken_at
-        actions = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        done = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        actions = [action for action in done if action.reason is not Reason.REHEARSAL]
         keys = {key.key_hash: key for key in inventory.keys}
         effects.note(store.state, actions, keys, taken_at, grace=self.app.settings.response.escalate_after)
 

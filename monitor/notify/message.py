@@ -7,7 +7,7 @@ the figures can be trusted. Usage alone cannot tell a leak from a runaway job, s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,7 @@ from monitor.domain import (
     MessageKind,
     Notice,
     Reason,
+    Rung,
     Severity,
     Verb,
     short_id,
@@ -301,6 +302,37 @@ def _escalation(notice: Notice, about: About) -> Words:
     )
 
 
+def _rehearsal(notice: Notice, about: About) -> Words:
+    """The alert that a simulated theft would have been, or how a rehearsal ended; never to be taken for a theft."""
+    incident, verdict = notice.incident, notice.verdict
+    if incident is not None:
+        real = _alert(notice, about)
+        said = (
+            "The abuse is simulated, the figures with it: nobody misuses this key.",
+            "Everything after it is real: this message, then the disable of the key, its reading back and its restore.",
+            "Nothing needs to be done.",
+        )
+        return replace(
+            real,
+            title=f"Rehearsal, no theft: {_title_name(about, incident.key_hash)}",
+            summary=f"This is a rehearsal. In earnest it would say: {real.summary}",
+            severity=Severity.NOTICE,
+            sections=(("What this is", said),),
+            undo="",
+            ask=None,
+        )
+    lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))] or ["No details were given."]
+    key_hash = verdict.key_hash if verdict else ""
+    is_ok = verdict is not None and verdict.is_act
+    return Words(
+        title=f"Rehearsal {'over' if is_ok else 'FAILED'}: {_title_name(about, key_hash)}",
+        summary=lines[0],
+        severity=Severity.NOTICE if is_ok else Severity.CRITICAL,
+        sections=(("Delay of each step", tuple(lines[1:])),) if lines[1:] else (),
+        undo=command(about.restore_command, key_hash) if verdict and verdict.rung is Rung.DISABLE else "",
+    )
+
+
 def _plain(notice: Notice, _about: About) -> Words:
     """Notices in free words: the first line is the sentence, further lines a list."""
     lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))]
@@ -323,6 +355,7 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.ACTION_FAILED: _action_failed,
     MessageKind.RESOLVED: _resolved,
     MessageKind.ESCALATION: _escalation,
+    MessageKind.REHEARSAL: _rehearsal,
 }
 
 

@@ -22,7 +22,7 @@ def restore_request(
     """The intent to put a key back as it was before the first of our changes still in force. `requested_by`: `cli:<user>`.
 
     `key` is the key as just read. Raises ActionFailed, naming key and remedy, where there is nothing to put back, and where
-    somebody changed its settings since, unless `is_forced`."""
+    somebody changed its settings since, unless `is_forced`. What undoes a rehearsal is part of it."""
     mine = [action for action in journal if action.key_hash == key.key_hash]
     undo = undoing.undo_of(mine)
     if undo is None:
@@ -48,7 +48,7 @@ def restore_request(
         key_hash=key.key_hash,
         incident_id=undo.latest.incident_id,
         requested_by=requested_by,
-        reason=Reason.REQUESTED,
+        reason=Reason.REHEARSAL if undo.latest.reason is Reason.REHEARSAL else Reason.REQUESTED,
         prior=undo.settings,
         intended_at=now,
         expires_at=now + ttl,
@@ -75,18 +75,24 @@ def _told(names: Iterable[str], key: ApiKey, undo: undoing.Undo) -> str:
 
 
 def revoke_request(
-    key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta, incident_id: str | None = None
+    key: ApiKey,
+    *,
+    requested_by: str,
+    now: datetime,
+    ttl: timedelta,
+    incident_id: str | None = None,
+    reason: Reason = Reason.REQUESTED,
 ) -> Action:
     """The intent to disable a key because a person says so: no detection and no fuse, journalled the same way.
 
-    `key` is the key as just read, so that its settings can be put back exactly."""
+    `key` is the key as just read, so that its settings can be put back exactly. `reason`: a rehearsal is one as well."""
     return Action(
         action_id=short_id("ACT", key.key_hash, Verb.DISABLE, requested_by, now.isoformat()),
         verb=Verb.DISABLE,
         key_hash=key.key_hash,
         incident_id=incident_id,
         requested_by=requested_by,
-        reason=Reason.REQUESTED,
+        reason=reason,
         prior=key.settings,
         intended_at=now,
         expires_at=now + ttl,
