@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -258,10 +258,12 @@ async def _act(run: _Run) -> None:
     if fresh.settings != run.key.settings:
         what = reading.difference(fresh.settings, run.key.settings)
         raise ActionFailed(f"somebody changed the key meanwhile ({what}); it was not touched", permanent=True)
+    journal = await asyncio.to_thread(app.store.ledger.actions, key_hash=run.key.key_hash)
+    after = (each.intended_at + timedelta(milliseconds=1) for each in journal)
     intent = requests.revoke_request(
         fresh,
         requested_by=run.by,
-        now=app.now(),
+        now=max((app.now(), *after)),  # the journal is read in this order, whatever a clock that was set back says
         ttl=app.settings.response.intent_ttl,
         incident_id=run.rehearsal_id,
         reason=Reason.REHEARSAL,
