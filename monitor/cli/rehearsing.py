@@ -59,6 +59,8 @@ def _asked(settings: Settings, text: str) -> str:
 
 
 async def _rehearse(settings: Settings, text: str, *, is_dry_run: bool, is_quiet: bool) -> Rehearsal:
+    from rich.console import Console
+
     from monitor.jobs import rehearse as job
     from monitor.notify.terminal import TerminalNotifier
     from monitor.wiring import SystemClock, open_app, shipped_models
@@ -67,7 +69,8 @@ async def _rehearse(settings: Settings, text: str, *, is_dry_run: bool, is_quiet
         return find_key(keys, text)
 
     clock = SystemClock()
-    notifier = TerminalNotifier(clock) if is_dry_run else None  # what is sent goes where alerts go
+    is_printed = is_dry_run or not settings.slack.enabled  # else what is sent goes where alerts go
+    notifier = TerminalNotifier(clock, Console(stderr=True)) if is_printed else None  # standard output is the answer
     async with open_app(settings, clock=clock, notifier=notifier) as app:
         if is_dry_run:
             return await job.plan(app, choose, shipped=shipped_models())

@@ -75,7 +75,7 @@ async def test_a_rehearsal_wants_the_keys_name_typed(run, world: World, canary: 
     result = await asyncio.to_thread(run, "rehearse", canary.key_hash, "--json", text=f"{typed_name(canary)}\n")
 
     assert result.exit_code == 0
-    document = json.loads(result.stdout[result.stdout.index("{") :])
+    document = json.loads(result.stdout)
     assert (document["ok"], document["may_still_be_disabled"]) == (True, False)
     assert document["simulated_detection_s"] == 2_400
     assert [step["name"] for step in document["steps"]] == ["read", "detect", "alert", "disable", "restore"]
