@@ -106,7 +106,8 @@ async def _sent(notifier: Notifier, channel: str, clock: Clock) -> Check:
 async def _buttons(settings: Settings, clock: Clock) -> list[Check]:
     """Whether pressed buttons reach the monitor: the app-level token, and somebody who may press."""
     slack = settings.slack
-    has_people = bool(slack.allowed_users or slack.allowed_groups)
+    is_approving = settings.response.approve == "slack"  # then somebody is named: the settings ask for it
+    has_people = bool(slack.allowed_users or slack.allowed_groups) or is_approving
     if not slack.enabled or (slack.app_token is None and not has_people):
         return [Check("slack buttons", True, "not used (slack.app_token is not set)")]
     if slack.app_token is None:

@@ -202,7 +202,7 @@ def make_notifier(settings: Settings, clock: Clock) -> Notifier:
         )
     if not settings.slack.default_channel:
         raise ConfigError("slack.default_channel", "is empty", remedy='name a channel, for example "#key-alerts"')
-    return SlackNotifier(settings.slack.bot_token, settings.slack, clock)
+    return SlackNotifier(settings.slack.bot_token, settings.slack, clock, takes_approvals=settings.takes_approvals)
 
 
 def make_listener(
@@ -213,7 +213,8 @@ def make_listener(
     from monitor.notify.slack_socket import SlackListener
 
     token = settings.slack.app_token
-    if not settings.slack.enabled or not settings.slack.takes_answers or token is None:
+    takes_any = settings.slack.takes_answers or settings.takes_approvals
+    if not settings.slack.enabled or not takes_any or token is None:
         return None
     return SlackListener(SlackDoor(token, settings.slack.base_url, clock, place="slack.app_token"), clock, handle)
 

@@ -66,7 +66,17 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     changed = {incident.incident_id: incident for incident in (*(each.incident for each in changes), *resolved)}
     current = changed | {each.incident_id: each for each in context.incidents if each.incident_id not in changed}
     current = _with_events(together, current, now)
-    told, current = notices.told(changes, resolved, judged, actions, context, now, crowd=together, current=current)
+    told, current = notices.told(
+        changes,
+        resolved,
+        judged,
+        actions,
+        context,
+        now,
+        crowd=together,
+        current=current,
+        is_asked_in_place=settings.response.approve == "slack",
+    )
     escalations, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,

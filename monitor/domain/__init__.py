@@ -20,7 +20,7 @@ plan.py       What `decide` wants done.
 
 from __future__ import annotations
 
-from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict, version_of
 from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
@@ -89,4 +89,5 @@ __all__ = [
     "Workspace",
     "short_id",
     "used_nusd",
+    "version_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,6 +104,12 @@ class Action:
     limit_usd: float | None = None
     not_before: datetime | None = None
     decided_by: str = ""
+
+
+def version_of(action: Action) -> str:
+    """Eight digits of what people are asked to approve: another key, verb, limit or time is another question."""
+    asked = (action.action_id, action.verb, action.key_hash, action.limit_usd, action.intended_at, action.not_before)
+    return hashlib.sha256(repr(tuple(map(str, asked))).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

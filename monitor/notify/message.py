@@ -7,7 +7,7 @@ the figures can be trusted. Usage alone cannot tell a leak from a runaway job, s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,6 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
-    Ask,
     Choice,
     Incident,
     IncidentKind,
@@ -28,10 +27,11 @@ from monitor.domain import (
     Verb,
     short_id,
 )
-from monitor.notify import escalation
+from monitor.notify import escalation, proposal
 from monitor.notify.asking import ask_about, ask_only
-from monitor.notify.facts import About, Facts, facts, identity, prior, usual
+from monitor.notify.facts import About, facts, identity, prior, usual
 from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
+from monitor.notify.words import Words
 from monitor.wording import (
     REASONS,
     count,
@@ -44,27 +44,11 @@ from monitor.wording import (
     shorten,
 )
 
-Sections = tuple[tuple[str, tuple[str, ...]], ...]
-
 RESTORE: Final = "openrouter-monitor restore"
 REVOKE: Final = "openrouter-monitor revoke"
 EXPLAIN: Final = "openrouter-monitor explain"
 
 _MAX_TITLE_NAME: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What one kind of notice says; `compose` adds identity, address and footer."""
-
-    title: str
-    summary: str
-    severity: Severity
-    facts: Facts = ()
-    evidence: tuple[str, ...] = ()
-    sections: Sections = ()
-    undo: str = ""
-    ask: Ask | None = None
 
 
 def compose(
@@ -121,6 +105,8 @@ def message_id(notice: Notice) -> str:
     if kind in {MessageKind.ACTION, MessageKind.ACTION_FAILED} and action is not None:
         base = f"{incident.incident_id}:{incident.step}" if incident else f"{action.incident_id or 'NONE'}:0"
         return f"{base}:{kind.value}:{action.action_id}"
+    if kind is MessageKind.PROPOSAL and action is not None:  # whatever step it is at by now: it is edited in place
+        return f"{action.incident_id or 'NONE'}:0:{kind.value}:{action.action_id}"
     if kind is MessageKind.ESCALATION and incident is not None:
         return f"{incident.incident_id}:{incident.step}:{kind.value}:{incident.n_escalations}"
     if incident is not None:
@@ -333,6 +319,10 @@ def _rehearsal(notice: Notice, about: About) -> Words:
     )
 
 
+def _proposal(notice: Notice, about: About) -> Words:
+    return proposal.words(notice, about) or _plain(notice, about)
+
+
 def _plain(notice: Notice, _about: About) -> Words:
     """Notices in free words: the first line is the sentence, further lines a list."""
     lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))]
@@ -356,6 +346,7 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.RESOLVED: _resolved,
     MessageKind.ESCALATION: _escalation,
     MessageKind.REHEARSAL: _rehearsal,
+    MessageKind.PROPOSAL: _proposal,
 }
 
 

@@ -223,7 +223,7 @@ def _element(ask: Ask, choice: Choice) -> Block:
             "confirm": _plain(asking.LABELS[choice]),
             "deny": _plain("Cancel"),
         }
-    if choice in {Choice.DISABLE, Choice.ABUSE}:
+    if choice in {Choice.DISABLE, Choice.ABUSE, Choice.APPROVE}:
         button["style"] = "danger"
     return button
 

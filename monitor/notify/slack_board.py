@@ -7,11 +7,12 @@ chat.postEphemeral, usergroups.users.list, users.lookupByEmail).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
-from monitor.domain import Message, Receipt
+from monitor.domain import Message, MessageKind, Receipt
 from monitor.errors import DeliveryError
 from monitor.notify import slack_blocks
 from monitor.notify.slack_door import SlackDoor, cursor, records
@@ -21,15 +22,27 @@ PAGE: Final = 200
 MAX_WHISPER: Final = 3_000
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Which messages carry buttons: those whose answers somebody listens for, and somebody may give."""
+
+    alerts: bool
+    proposals: bool
+
+    def carries(self, message: Message) -> bool:
+        """Whether this one does."""
+        return self.proposals if message.kind is MessageKind.PROPOSAL else self.alerts
+
+
 class SlackBoard:
     """Implements `notify.base.Board` and `notify.base.People` through the notifier's own door."""
 
-    def __init__(self, door: SlackDoor, *, has_buttons: bool) -> None:
-        self._door, self._has_buttons = door, has_buttons
+    def __init__(self, door: SlackDoor, answered: Answered) -> None:
+        self._door, self._answered = door, answered
 
     async def update(self, message: Message, at: Receipt) -> None:
         """chat.update; the metadata stays that of the message, so that it is found as before."""
-        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._has_buttons)
+        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._answered.carries(message))
         call = self._door.sdk.chat_update(
             channel=at.channel, ts=at.reference, text=text, blocks=blocks, metadata=metadata
         )
