@@ -25,10 +25,10 @@ from monitor.domain import (
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
-THEIRS: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.REENABLED}
+THEIRS: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.REENABLED, Reason.CANARY_UNPROVEN}
 """Reasons by which something that would have been done is left to people: each incident is told of that once."""
 
-_TOGETHER: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.CANARY}
+_TOGETHER: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.CANARY, Reason.CANARY_UNPROVEN}
 """Reasons by which keys wait together: more than `GATHERED` of them are told of in one message."""
 
 GATHERED: Final = 5
@@ -158,7 +158,11 @@ def _waiting_notices(
     groups: dict[str, list[Incident]] = {}
     for incident in incidents:
         groups.setdefault(_HEADS[_reason(incident, verdicts) or Reason.FUSE_HOUR], []).append(incident)
-    return [_listing(head.format(n=len(group)), group, context, now) for head, group in sorted(groups.items())]
+    details = {each.incident_id: verdict.detail for each in incidents if (verdict := verdicts.get(each.incident_id))}
+    return [
+        _listing(head.format(n=len(group), why=details.get(group[0].incident_id, "")), group, context, now)
+        for head, group in sorted(groups.items())
+    ]
 
 
 _BY_HAND: Final = "Disable by hand what is abused: `openrouter-monitor revoke KEY`."
@@ -169,6 +173,7 @@ _HEADS: Final[Mapping[Reason, str]] = {
     **dict.fromkeys(fuses.BLOWN, _FUSE_HEAD),
     Reason.QUIET_HOURS: f"{{n}} would have been acted upon, but in quiet hours nothing automatic happens. {_BY_HAND}",
     Reason.REENABLED: f"{{n}} would have been disabled, but people switched it on again before. {_BY_HAND}",
+    Reason.CANARY_UNPROVEN: f"{{n}} wait for people: {{why}}. What may not help is not done to more keys by itself. {_BY_HAND}",
     Reason.CANARY: "{n} more are to be disabled once the first disable was seen to take effect, as far as the fuses allow.",
 }
 

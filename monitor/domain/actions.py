@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     FUSE_SHARE = "fuse_share"
     FUSE_SPEND = "fuse_spend"
     CANARY = "canary"
+    CANARY_UNPROVEN = "canary_unproven"
     STALE_DATA = "stale_data"
     PARTIAL_DATA = "partial_data"
     AMBIGUOUS_DATA = "ambiguous_data"
