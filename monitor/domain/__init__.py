@@ -25,7 +25,7 @@ from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Ver
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.hours import QuietHours
-from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
+from monitor.domain.incidents import ALIVE, Held, Incident, IncidentKind, IncidentState, Spell
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace, used_nusd
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
@@ -60,6 +60,7 @@ __all__ = [
     "Dimension",
     "Feedback",
     "Finding",
+    "Held",
     "Incident",
     "IncidentKind",
     "IncidentState",
