@@ -33,7 +33,10 @@ def rehearse(settings: Settings, key: str, *, yes: bool, is_dry_run: bool, as_js
     anything did not work."""
     if not (yes or is_dry_run):
         key = _asked(settings, key)
-    done = asyncio.run(_rehearse(settings, key, is_dry_run=is_dry_run, is_quiet=as_json))
+    from monitor.wiring import only_rehearsal
+
+    with only_rehearsal(settings):
+        done = asyncio.run(_rehearse(settings, key, is_dry_run=is_dry_run, is_quiet=as_json))
     if as_json:
         print_json(_document(done))
     else:

@@ -110,7 +110,7 @@ async def put_back(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[A
     undo = undoing.undo_of(journal)
     disable = undo.latest if undo is not None and undo.latest.reason is Reason.REHEARSAL else None
     if disable is None:
-        if now - datetime.fromisoformat(str(last["at"])) >= older_than and not _is_open(journal):
+        if now - datetime.fromisoformat(str(last["at"])) >= LASTS and not _is_open(journal):  # it may not act any more
             problem = str(last["problem"]) or "it was cut off; its key is as it was"
             await asyncio.to_thread(_change, app.store, {"state": FAILED, "problem": problem})
         return ()

@@ -12,10 +12,12 @@ from build import a_key
 from cli_build import NOW, settings_of, typed_name
 from rehearsal_build import watched
 
+from monitor.config import Settings
 from monitor.demo.counters import DAILY, LIFETIME
 from monitor.demo.fleet import Key
 from monitor.demo.world import World
 from monitor.store.sqlite import open_store
+from monitor.wiring import only_rehearsal
 
 SETTINGS = """
 [slack]
@@ -102,3 +104,11 @@ async def test_a_refused_rehearsal_says_why_and_ends_with_status_1(run, world: W
     result = await asyncio.to_thread(run, "rehearse", canary.key_hash, "--yes", env=protected)
     assert result.exit_code == 1
     assert "protected by response.protected_keys" in result.stderr and "nothing was touched" in result.stderr
+
+
+async def test_two_rehearsals_at_once_are_refused(run, world: World, canary: Key, tmp_path: Path):
+    settings = Settings.model_validate({"store": {"state_dir": tmp_path / "state"}})
+    with only_rehearsal(settings):
+        result = await asyncio.to_thread(run, "rehearse", canary.key_hash, "--yes")
+    assert result.exit_code == 1 and "another rehearsal is under way" in result.stderr
+    assert not world.key_state(canary.key_hash).is_disabled
