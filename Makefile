@@ -38,6 +38,7 @@ test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs)
 
 test-kills: $(VENV)/.dev  ## a fault at every place of a cycle, and 2,000 random kill points (MONITOR_TEST_SEED, MONITOR_TEST_KILL_POINTS)
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 7200
+	MONITOR_TEST_KILLS=$${MONITOR_TEST_KILLS:-50} $(BIN)/python -m pytest tests/e2e/test_kills.py -m slow --timeout 1800
 
 lint: $(VENV)/.dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .

@@ -143,11 +143,12 @@ def empty(schema: Mapping[str, str]) -> pd.DataFrame:
 
 def check(frame: pd.DataFrame, schema: Mapping[str, str]) -> pd.DataFrame:
     """Returns `frame` if its columns and dtypes are those of `schema`; raises TypeError naming the first that is not."""
+    found = dict(zip(frame.columns, frame.dtypes, strict=True))
     for name, dtype in schema.items():
-        if name not in frame.columns:
+        if name not in found:
             raise TypeError(f"frame lacks column {name!r}; it has {list(frame.columns)}")
-        if str(frame[name].dtype) != dtype:
-            raise TypeError(f"column {name!r} is {frame[name].dtype}, expected {dtype}")
+        if found[name] != dtype:
+            raise TypeError(f"column {name!r} is {found[name]}, expected {dtype}")
     return frame
 
 

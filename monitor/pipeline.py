@@ -104,8 +104,8 @@ class Pipeline:
         self._said = tuple(said)
 
     def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
-        """The feature rows of the keys active at `now`, as `judge` and training see them."""
-        return build(self.state, self._inventory.frame(keys), now)
+        """The feature rows of the keys active at `now`, as `judge` sees them and training needs them: without the evidence in words."""
+        return build(self.state, self._inventory.frame(keys), now, is_told=False)
 
     def robbed(
         self,
@@ -135,7 +135,7 @@ class Pipeline:
         )
         if made is None:
             return None
-        batch = build(made.state, made.keys, now)
+        batch = build(made.state, made.keys, now, is_told=False)
         return batch, made.host[batch.key_no], made.is_stolen[batch.key_no]
 
     def judge(self, now: datetime, context: Context) -> Judgement:

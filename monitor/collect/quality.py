@@ -2,7 +2,8 @@
 
 `Known` keeps, for every key, dimension and ten-minute bucket of the last hours, whether it is known, partial or unknown.
 A later answer for the same bucket replaces an earlier one, so the order of answers counts and repeating one changes
-nothing. What no answer covers is unknown: no data is never zero usage.
+nothing. What no answer covers is unknown: no data is never zero usage. An hourly answer says of an hour as a whole that it
+was not over, or not served; what is known of its ten-minute buckets stays known (the state of the fleet keeps them too).
 """
 
 from __future__ import annotations
@@ -49,18 +50,28 @@ class Known:
         self._advance(int(-(-until.max() // BUCKET_S)))
         self._grow(int(coverage["key_no"].max()) + 1)
         key_no, dimension = coverage["key_no"].to_numpy(), coverage["dimension"].to_numpy()
-        table = np.column_stack([dimension, since, until, coverage["quality"].to_numpy(), as_of])
+        is_fine = coverage["bucket_s"].to_numpy() == BUCKET_S
+        table = np.column_stack([dimension, since, until, coverage["quality"].to_numpy(), as_of, is_fine])
         # Runs of rows that differ in the key only are set together, in the order they came.
         edges = np.flatnonzero((table[1:] != table[:-1]).any(axis=1)) + 1
         for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(table)], strict=True):
-            self._set(key_no[start:stop], *table[start].tolist())
+            *row, fine = table[start].tolist()
+            self._set(key_no[start:stop], *row, is_fine=bool(fine))
 
     def of(self, key_nos: Iterable[int], now: datetime) -> dict[int, DataQuality]:
         """What is known of some keys at `now`: the buckets of the trailing hour that were over by the newest answer."""
         return {no: self._of(no, now) for no in key_nos}
 
     def _set(
-        self, key_no: npt.NDArray[np.int32], dimension: int, since: int, until: int, quality: int, as_of: int
+        self,
+        key_no: npt.NDArray[np.int32],
+        dimension: int,
+        since: int,
+        until: int,
+        quality: int,
+        as_of: int,
+        *,
+        is_fine: bool,
     ) -> None:
         first = self._end - N_BUCKETS
         full = slice(max(-(-since // BUCKET_S) - first, 0), max(until // BUCKET_S - first, 0))
@@ -68,9 +79,12 @@ class Known:
         inside = [at for at in cut if not full.start <= at < full.stop]
         whose: slice | npt.NDArray[np.int32] = slice(None) if (key_no == ALL_KEYS).any() else key_no
         for cells in (self._everybody[None], self._cells) if isinstance(whose, slice) else (self._cells,):
-            cells[whose, dimension, full] = quality
-            for at in inside:  # a bucket the answer covers in part is partial at best
-                cells[whose, dimension, at] = min(quality, QUALITY_CODES["partial"])
+            if is_fine:
+                cells[whose, dimension, full] = quality
+                for at in inside:  # a bucket the answer covers in part is partial at best
+                    cells[whose, dimension, at] = min(quality, QUALITY_CODES["partial"])
+            else:
+                cells[whose, dimension, full] = np.maximum(cells[whose, dimension, full], quality)
         if isinstance(whose, slice):
             self._everybody_as_of[dimension] = as_of
         self._as_of[whose, dimension] = as_of

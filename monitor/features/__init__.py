@@ -21,9 +21,11 @@ from monitor.features.replay import everything_known, rebuild, replay
 from monitor.features.scene import Scene, scenes
 from monitor.features.state import FleetState, Taken
 from monitor.features.twins import twins_frame
-from monitor.frames import FeatureBatch, epoch_s
+from monitor.frames import EVIDENCE, TWINS, FeatureBatch, empty, epoch_s
 
 NAMES: Final = tuple(FEATURES)
+NO_EVIDENCE: Final = empty(EVIDENCE)
+NO_TWINS: Final = empty(TWINS)
 
 __all__ = [
     "FEATURES",
@@ -41,14 +43,16 @@ __all__ = [
 ]
 
 
-def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collection[int] | None = None) -> FeatureBatch:
+def build(
+    state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collection[int] | None = None, is_told: bool = True
+) -> FeatureBatch:
     """Features of every key with usage or counter spend in the hour before `at`, ascending by key_no.
 
     `keys`: frames.KEYS, the inventory; an active key not listed there counts as old, without owner and limit. `only`: of
     these key_no. Windows end with the ten-minute bucket under way at `at`; what lies after `at` does not matter. NaN is
     unknown, never zero. Raises ValueError if `at` is outside the hours the state holds (`advance` it first)."""
     wanted = None if only is None else np.array(sorted(only), dtype=np.int64)
-    parts = _parts(state, scenes(state, keys, at, only=wanted))
+    parts = _parts(state, scenes(state, keys, at, only=wanted), is_told=is_told)
     key_no, values, spend, evidence, twins = zip(*parts, strict=True)
     return FeatureBatch(
         at=at,
@@ -64,15 +68,15 @@ def build(state: FleetState, keys: pd.DataFrame, at: datetime, *, only: Collecti
 _Part = tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
-def _parts(state: FleetState, moments: Iterable[Scene]) -> Iterator[_Part]:
+def _parts(state: FleetState, moments: Iterable[Scene], *, is_told: bool) -> Iterator[_Part]:
     """What the fleet does at once is looked at once, whatever the number of scenes."""
     moves: Moves | None = None
     for scene in moments:
         moves = moves or moves_of(state, scene.bucket)
-        yield _part(scene, moves)
+        yield _part(scene, moves, is_told=is_told)
 
 
-def _part(scene: Scene, moves: Moves) -> _Part:
+def _part(scene: Scene, moves: Moves, *, is_told: bool) -> _Part:
     """key_no, values, SPEND, EVIDENCE and TWINS of one scene."""
     new = newness.newness_of(scene)
     usual = volume.expected(scene)
@@ -85,5 +89,8 @@ def _part(scene: Scene, moves: Moves) -> _Part:
     }
     values = np.column_stack([columns[name] for name in NAMES]).astype(np.float64, copy=False)
     spend = spend_frame(scene, new, usual, moves)
+    key_no = (scene.index - 1).astype(np.int32)
+    if not is_told:
+        return key_no, values, spend, NO_EVIDENCE, NO_TWINS
     twins = twins_frame(scene, usual, moves, epoch_s(spend["onset_at"]))
-    return (scene.index - 1).astype(np.int32), values, spend, evidence_frame(scene), twins
+    return key_no, values, spend, evidence_frame(scene), twins

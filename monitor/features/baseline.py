@@ -28,7 +28,7 @@ FLEET_SHARE: Final = 0.25
 WINDOWS: Final = {"1h": 1, "6h": 6, "24h": 24}
 """Hours of the trailing windows."""
 
-CHUNK_KEYS: Final = 2_500
+CHUNK_KEYS: Final = 1_000
 """Keys looked at together: the samples stay in the cache, and memory does not grow with the fleet."""
 
 DAYS: Final = 34
@@ -64,19 +64,19 @@ def expectations(state: FleetState, measure: str, hour: int, *, born_hour: Ints)
         _is_weekend(ends) == _is_weekend(np.array([hour])),
         np.ones(len(ends), np.bool_),
     )
-    seasons = {name: np.full((4, state.keys.n), np.nan) for name in WINDOWS}
+    backs = np.arange(max(WINDOWS.values()))
+    hours = ends[:, None] - backs
+    season = np.full((4, len(WINDOWS), state.keys.n), np.nan)
     for first in range(0, state.keys.n, CHUNK_KEYS):
         own = slice(first, first + CHUNK_KEYS)
-        sums = np.zeros((len(ends), len(born_hour[own])))
-        for back in range(max(WINDOWS.values())):
-            amounts = decoded(state.keys[measure][(ends - back) % LEVEL_HOURS, own])
-            amounts[(ends - back)[:, None] < born_hour[own]] = np.nan
-            sums += amounts
-            for name, hours in WINDOWS.items():
-                if hours == back + 1:
-                    seasons[name][:, own] = _season(sums, parts)
+        amounts = decoded(state.keys[measure][hours % LEVEL_HOURS, own])
+        amounts[hours[..., None] < born_hour[own]] = np.nan
+        sums = np.stack([np.add.reduce(amounts[:, :n], axis=1) for n in WINDOWS.values()], axis=1)
+        told = _season(sums.reshape(len(ends), len(WINDOWS) * sums.shape[2]), parts)
+        season[..., own] = told.reshape(4, len(WINDOWS), sums.shape[2])
     return {
-        name: Expectation(season[0], _shrunk(season[1], season[2], level=season[3])) for name, season in seasons.items()
+        name: Expectation(median, _shrunk(spread, n, level=level))
+        for name, (median, spread, n, level) in zip(WINDOWS, season.swapaxes(0, 1), strict=True)
     }
 
 

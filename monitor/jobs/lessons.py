@@ -34,11 +34,14 @@ def teach(
     """Takes the whole hours of [since, until) into `pipeline`; `look` is called at the end of each hour, with the keys
     that existed then. Raises StoreError."""
     keys = store.keys.keys(include_vanished=True)
+    there: Mapping[str, ApiKey] = {}
     n_hours = max(1, round((until - since) / HOUR))
     for n_done, (end, usage, coverage) in enumerate(hours(store, since=since, until=until), start=1):
         pipeline.state.advance(end)
         pipeline.take(usage, coverage)
-        look(end, existing(keys, end))
+        now_there = existing(keys, end)
+        there = now_there if now_there.keys() != there.keys() else there  # the same mapping again costs nothing
+        look(end, there)
         if progress is not None:
             progress(n_done, n_hours)
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from monitor.collect import counters
 from monitor.collect.base import UsageBatch
+from monitor.collect.coverage import SETTLE_LAG_S
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
 from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Reason
@@ -258,16 +259,18 @@ class Watch:
         self._under_way.clear()
 
     async def _read_usage(self, now: datetime) -> tuple[UsageBatch, datetime]:
-        """The overlap, or after a gap from where it began, as far as minute data reaches."""
-        until = self.lanes[0].complete_until or now
+        """The overlap, or after a gap from where it began, as far as minute data reaches. At the very first reading an hour
+        more: without the trailing hour nothing would be acted on for as long."""
+        until = self.lanes[0].complete_until or now - timedelta(seconds=HOUR_S)
         since = max(now - MINUTE_REACH, min(until, now) - self.app.settings.collect.overlap)
         return await self.app.source.recent(_floor(since, BUCKET_S), now), now
 
     async def _read_settling(self, now: datetime) -> tuple[UsageBatch, datetime]:
-        """Whole hours that may still change, or after a gap all hours since."""
+        """Whole hours that may still change, or after a gap all hours since. One that ended a moment ago is not asked for:
+        the answer could not be whole."""
         settled = self.lanes[1].complete_until or now
         since = max(now - self.app.settings.collect.history, min(settled, now) - self.app.settings.collect.settle_after)
-        until = _floor(now, HOUR_S)
+        until = _floor(now - timedelta(seconds=SETTLE_LAG_S), HOUR_S)
         return await self.app.source.hourly(_floor(since, HOUR_S), until), until
 
     def _look_at_source(self, inventory: Inventory | None, report: CycleReport, now: datetime) -> Noted:

@@ -114,3 +114,11 @@ def test_hours_count_as_the_buckets_they_cover(key_no: int) -> None:
     quality = known(hour).of([0], NOON)[0]
 
     assert (quality.state, quality.complete_until) == (Quality.KNOWN, NOON)
+
+
+@pytest.mark.parametrize("quality", ["partial", "unknown"])
+@pytest.mark.parametrize("key_no", [0, ALL_KEYS], ids=["one key", "all keys"])
+def test_an_hour_that_is_not_over_takes_nothing_from_what_its_buckets_said(key_no: int, quality: str) -> None:
+    hour = answers((key_no, NOON - 60 * MINUTE, NOON, quality)).assign(bucket_s=3600).astype({"bucket_s": "int32"})
+
+    assert known(answers(TWO_HOURS), hour).of([0], NOON)[0].state is Quality.KNOWN
