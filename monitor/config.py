@@ -72,14 +72,24 @@ class Slack(Section):
 
     app_token: SecretStr | None = Field(
         None,
-        description="the app-level token that lets buttons work; never in this file: SLACK_APP_TOKEN or a credentials file",
+        description="the app-level token that lets buttons, /openrouter-monitor and the home work;"
+        " never in this file: SLACK_APP_TOKEN or a credentials file",
     )
     app_token_file: Path | None = Field(None, description="file (mode 0600) that holds the app-level token")
     message_creators: bool = Field(
         True, description="true: messages about a key that no route matches go to who created it, if Slack knows them"
     )
-    allowed_users: tuple[SlackUser, ...] = Field((), description="ids of the Slack users whose buttons work")
-    allowed_groups: tuple[SlackGroup, ...] = Field((), description="ids of the Slack user groups whose buttons work")
+    direct_copies: Literal["off", "notice", "warning", "critical"] = Field(
+        "critical",
+        description="what goes to one person also goes to default_channel if its incident is at least this severe:"
+        " notice, warning, critical or off",
+    )
+    allowed_users: tuple[SlackUser, ...] = Field(
+        (), description="ids of the Slack users whose buttons work and who may see all keys"
+    )
+    allowed_groups: tuple[SlackGroup, ...] = Field(
+        (), description="ids of the Slack user groups whose buttons work and who may see all keys"
+    )
 
     @field_validator("base_url")
     @classmethod

@@ -20,6 +20,7 @@ from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
+from monitor.jobs.overview import Reception
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
 from monitor.notify.base import Notifier
@@ -74,13 +75,13 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
 
 @asynccontextmanager
 async def listening(app: App) -> AsyncIterator[None]:
-    """Buttons work while this is entered, where `slack.app_token` and somebody allowed to press them are set."""
+    """Buttons work and questions are answered while this is entered, where `slack.app_token` is set."""
     desk = AppDesk(app)
 
     async def handle(press: Pressed) -> None:
         await buttons.pressed(app, desk, press)
 
-    listener = make_listener(app.settings, app.clock, handle)
+    listener = make_listener(app.settings, app.clock, handle, answer=Reception(app).answer)
     if listener is None:
         yield
         return

@@ -114,7 +114,7 @@ async def _buttons(settings: Settings, clock: Clock) -> list[Check]:
         remedy = "set SLACK_APP_TOKEN or app_token_file; until then messages carry no buttons"
         return [Check("slack buttons", False, f"slack.app_token is not set; {remedy}")]
     if not has_people:
-        remedy = "name them in slack.allowed_users or slack.allowed_groups"
+        remedy = "name them in slack.allowed_users or slack.allowed_groups (the command and the home work without)"
         return [Check("slack buttons", False, f"nobody is allowed to press them; {remedy}")]
     try:
         listener = make_listener(settings, clock, _ignored)

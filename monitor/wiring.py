@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.features import FleetState
     from monitor.frames import Catalog
     from monitor.jobs.app import App
+    from monitor.notify.asked import Asked
     from monitor.notify.base import Notifier
     from monitor.notify.pressed import Pressed
     from monitor.notify.slack_socket import SlackListener
@@ -219,17 +220,21 @@ def make_notifier(settings: Settings, clock: Clock) -> Notifier:
 
 
 def make_listener(
-    settings: Settings, clock: Clock, handle: Callable[[Pressed], Awaitable[None]]
+    settings: Settings,
+    clock: Clock,
+    handle: Callable[[Pressed], Awaitable[None]],
+    *,
+    answer: Callable[[Asked], Awaitable[None]] | None = None,
 ) -> SlackListener | None:
-    """Who listens for pressed buttons; None where messages carry none."""
+    """Who listens for pressed buttons and for questions; None where no app-level token is set."""
     from monitor.notify.slack_door import SlackDoor
     from monitor.notify.slack_socket import SlackListener
 
     token = settings.slack.app_token
-    takes_any = settings.slack.takes_answers or settings.takes_approvals
-    if not settings.slack.enabled or not takes_any or token is None:
+    if not settings.slack.enabled or token is None:
         return None
-    return SlackListener(SlackDoor(token, settings.slack.base_url, clock, place="slack.app_token"), clock, handle)
+    door = SlackDoor(token, settings.slack.base_url, clock, place="slack.app_token")
+    return SlackListener(door, clock, handle, answer=answer)
 
 
 def shipped_models() -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from store_build import frame_of
 
 from monitor.demo.clock import ManualClock
 from monitor.demo.slack import Channel, FakeSlack
-from monitor.domain import HOUR_S, ApiKey, Dimension, Incident, MessageKind, Notice, Plan, Verb
+from monitor.domain import HOUR_S, ApiKey, Dimension, Incident, Member, MessageKind, Notice, Plan, Verb
+from monitor.errors import Unauthorized
 from monitor.frames import ALL_KEYS, COVERAGE, USAGE
 from monitor.jobs import act
 from monitor.jobs.app import App
@@ -29,6 +30,22 @@ BOT, APP = "bot-token-of-the-tests", "app-token-of-the-tests"
 ANN, BOB, EVE = "U0ANN00001", "U0BOB00001", "U0EVE00001"
 MEMBERS = {"ann@example.com": ANN, "bob@example.com": BOB, "eve@example.com": EVE}
 KEY = a_key(1, key_name="search-prod")
+
+
+ANN_THERE = Member("user-1", "ann@example.com", "Ann Lee")
+
+
+@dataclass
+class FakeDirectory:
+    people: Sequence[Member] = (ANN_THERE,)
+    error: Unauthorized | None = None
+    n_asked: int = field(default=0)
+
+    async def members(self) -> tuple[Member, ...]:
+        self.n_asked += 1
+        if self.error is not None:
+            raise self.error
+        return tuple(self.people)
 
 
 @asynccontextmanager

@@ -144,9 +144,11 @@ def _key_row(
 
 
 def _spend_by_key(store: Store, since: datetime, until: datetime) -> dict[str, int]:
-    usage = store.usage.read_hourly(since, until)
+    from monitor.domain import Dimension
+
+    usage = store.usage.read_hourly(since, until, dimensions={Dimension.MODEL})
     catalog = store.keys.catalog
-    totals = usage.loc[usage["dimension"] == 0].groupby("key_no")["cost_nusd"].sum()
+    totals = usage.groupby("key_no")["cost_nusd"].sum()
     return {catalog.key_hash(no): cost for no, cost in zip(totals.index.tolist(), totals.tolist(), strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""What would be sent: `preview alert` and `preview digest`."""
+"""What would be sent or shown: `preview alert`, `preview digest` and `preview home`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["alert", "digest"]))
+@click.argument("what", type=click.Choice(["alert", "digest", "home"]))
 @click.option("--key", help="Of this key (name, label or hash): its newest incident.")
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page as Slack would show it."
 )
 @with_settings
 def preview(settings: Settings, *, what: str, key: str | None, page: Path | None) -> None:
-    """Show what would be sent, without sending it: an alert (the newest, or a made-up one), or the weekly digest."""
+    """Show what would be sent, without sending it: an alert (the newest, or a made-up one), the weekly digest, or the app's home."""
+    if what == "home":
+        _home(settings, page)
+        return
     made = _alert(settings, key) if what == "alert" else _digest(settings)
     click.echo(clean(made.note), err=True)
     if page is None:
@@ -61,6 +64,25 @@ def _digest(settings: Settings) -> Preview:
 
     with reading(settings) as store:
         return job.weekly(store, settings, SystemClock().now())
+
+
+def _home(settings: Settings, page: Path | None) -> None:
+    """What an operator sees who opens the app's home, or types the command."""
+    from monitor.jobs import preview as job
+    from monitor.notify import blockkit_html, slack_pages
+    from monitor.notify.pages import plain
+    from monitor.wiring import SystemClock
+
+    with reading(settings) as store:
+        shown = job.home(store, SystemClock().now())
+    click.echo("as an operator sees it; others see their own keys of it", err=True)
+    if page is None:
+        for line in plain(shown):
+            click.echo(clean(line))
+        return
+    text, _ = slack_pages.message(shown)
+    page.write_text(blockkit_html.page([(text, slack_pages.home(shown)["blocks"])]), encoding="utf-8")
+    click.echo(str(page))
 
 
 def _print(made: Preview) -> None:

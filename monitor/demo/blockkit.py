@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 MAX_BLOCKS: Final = 50
+MAX_VIEW_BLOCKS: Final = 100
+MAX_VIEW_BYTES: Final = 250_000
 MAX_SUM: Final = 13_200
 """Characters of all blocks together at which `msg_blocks_too_long` was seen; a divider counted as 125."""
 
@@ -16,12 +18,13 @@ _TEXTS: Final = ("mrkdwn", "plain_text")
 Check = Callable[[Mapping[str, Any], str], list[str]]
 
 
-def problems(blocks: Any) -> list[str]:
-    """What is wrong with a message's `blocks`, as Slack words it in `response_metadata.messages`; empty if nothing."""
+def problems(blocks: Any, *, most: int = MAX_BLOCKS) -> list[str]:
+    """What is wrong with the `blocks` of a message, or of a view (`most` blocks), as Slack words it in
+    `response_metadata.messages`; empty if nothing."""
     if not isinstance(blocks, list):
         return ["[ERROR] must be an array of blocks [json-pointer:/blocks]"]
-    if len(blocks) > MAX_BLOCKS:
-        return [f"[ERROR] no more than {MAX_BLOCKS} items allowed [json-pointer:/blocks]"]
+    if len(blocks) > most:
+        return [f"[ERROR] no more than {most} items allowed [json-pointer:/blocks]"]
     found: list[str] = []
     for no, block in enumerate(blocks):
         where = f"/blocks/{no}"

@@ -17,7 +17,7 @@ from monitor.domain import Clock
 
 SCOPES: Final = (
     "chat:write", "channels:read", "channels:history", "groups:read", "groups:history", "im:write", "im:history",
-    "users:read", "users:read.email", "usergroups:read", "files:write",
+    "users:read", "users:read.email", "usergroups:read", "files:write", "commands",
 )  # fmt: skip
 """What a bot needs for everything this fake answers."""
 
@@ -106,6 +106,8 @@ class Conversations:
         self.scopes = scopes
         self.groups: dict[str, list[str]] = {}
         self.whispers: list[dict[str, Any]] = []
+        self.joined: dict[str, list[str]] = {}
+        self.homes: dict[str, dict[str, Any]] = {}
         self.can_show: Callable[[str], bool] = lambda _: False
         self._members = dict(members)
         self._direct: dict[str, str] = {}  # channel id of the direct conversation by user id
@@ -132,6 +134,8 @@ class Conversations:
             "conversations.replies": (None, self._replies, _PAGED | {"channel", "ts"}),
             "conversations.info": (None, self._info, {"channel", "include_locale", "include_num_members"}),
             "conversations.list": (None, self._list, {"types", "exclude_archived", "limit", "cursor", "team_id"}),
+            "conversations.members": (None, self._members_of, {"channel", "limit", "cursor"}),
+            "views.publish": (None, self._publish, {"user_id", "view", "hash"}),
             "conversations.open": ("im:write", self._open, {"users", "channel", "return_im", "prevent_creation"}),
             "users.lookupByEmail": ("users:read.email", self._lookup, {"email"}),
         }
@@ -160,7 +164,7 @@ class Conversations:
 
     def _auth_test(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return {
-            "url": "https://demo.slack.example/",
+            "url": "https://demo.slack.com/",
             "team": "Demo",
             "user": "openrouter-monitor",
             "team_id": "T0DEMOTEAM",
@@ -303,6 +307,29 @@ class Conversations:
         more = {"next_cursor": str(start + limit) if len(shown) > start + limit else ""}
         return {"channels": [_channel_json(c) for c in shown[start : start + limit]], "response_metadata": more}
 
+    def _members_of(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Who joined a channel: by its name in `joined`."""
+        channel = self._readable(arguments, "read")
+        people = self.joined.get(channel.name, []) if channel is not None else []
+        start, limit = _cursor(arguments), _limit(arguments, 1000)
+        more = {"next_cursor": str(start + limit) if len(people) > start + limit else ""}
+        return {"members": people[start : start + limit], "response_metadata": more}
+
+    def _publish(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A home, kept in `homes` by user id."""
+        user, view = arguments.get("user_id"), arguments.get("view")
+        if user not in self._members.values():
+            raise SlackError("user_not_found")
+        if not isinstance(view, dict) or view.get("type") != "home" or set(view) - _VIEW_FIELDS:
+            raise SlackError("invalid_arguments")
+        found = blockkit.problems(view.get("blocks"), most=blockkit.MAX_VIEW_BLOCKS)
+        if found:
+            raise SlackError("invalid_arguments", errors=found, response_metadata={"messages": found})
+        if len(msgspec.json.encode(view)) > blockkit.MAX_VIEW_BYTES:
+            raise SlackError("view_too_large")
+        self.homes[str(user)] = view
+        return {"view": view}
+
     def _open(self, arguments: dict[str, Any]) -> dict[str, Any]:
         user = str(arguments.get("users", ""))
         if user not in self._members.values():
@@ -321,6 +348,7 @@ _POST_FIELDS: Final = {
     "channel", "text", "blocks", "metadata", "thread_ts", "reply_broadcast", "unfurl_links", "unfurl_media", "mrkdwn", "parse",
     "link_names", "username", "icon_emoji", "icon_url", "attachments", "markdown_text",
 }  # fmt: skip
+_VIEW_FIELDS: Final = {"type", "blocks", "private_metadata", "callback_id", "external_id"}
 _PAGED: Final = {"latest", "oldest", "inclusive", "limit", "cursor", "include_all_metadata"}
 
 

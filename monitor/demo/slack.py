@@ -84,6 +84,7 @@ class FakeSlack:
         app = web.Application(client_max_size=4 << 20)
         app.router.add_route("*", "/api/{method}", self._handle)
         app.router.add_post("/upload/{file_id}", self._handle_upload)
+        app.router.add_post("/commands/{number}", self._handle_reply)
         app.router.add_get("/link", self.socket.serve)
         return app
 
@@ -94,6 +95,20 @@ class FakeSlack:
             is_ours = "Authorization" not in request.headers
             is_ours = is_ours and self.files.receive(request.match_info["file_id"], await request.read())
             return web.Response(text="OK" if is_ours else "refused", status=200 if is_ours else 400)
+
+        return await apply(self.faults, request, taken)
+
+    async def _handle_reply(self, request: web.Request) -> web.StreamResponse:
+        """The response_url of a command: knows no token, and refuses to be handed one."""
+
+        async def taken(request: web.Request) -> web.Response:
+            try:
+                body = msgspec.json.decode(await request.read())
+            except msgspec.DecodeError:
+                return web.Response(text="invalid_payload", status=400)
+            problem = "invalid_token" if "Authorization" in request.headers else ""
+            problem = problem or self.socket.take_reply(request.match_info["number"], body)
+            return web.Response(text=problem or "ok", status=400 if problem else 200)
 
         return await apply(self.faults, request, taken)
 
@@ -155,7 +170,7 @@ class FakeSlack:
                 raise SlackError("json_not_object")
             return arguments | body
         arguments |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        for name in ("blocks", "metadata", "files"):
+        for name in ("blocks", "metadata", "files", "view"):
             if isinstance(arguments.get(name), str):
                 try:
                     arguments[name] = msgspec.json.decode(arguments[name].encode())

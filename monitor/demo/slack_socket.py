@@ -12,11 +12,15 @@ from typing import Any, Final
 import msgspec
 from aiohttp import WSMsgType, web
 
+from monitor.demo import blockkit
 from monitor.demo.conversations import Conversations, SlackError, SlackMessage
 from monitor.domain import Clock
 
 PATIENCE_S: Final = 3.0
 """How long Slack waits for an acknowledgement before it counts the press as failed."""
+
+MAX_REPLIES: Final = 5
+"""How often a response_url can be used."""
 
 
 class Socket:
@@ -33,6 +37,7 @@ class Socket:
         self.opened: list[str] = []
         self.connections: list[web.WebSocketResponse] = []
         self.latency_s: list[float] = []
+        self.replies: dict[str, list[dict[str, Any]]] = {}
         self._conversations, self._clock, self._token, self._origin = conversations, clock, app_token, origin
         self._tickets: set[str] = set()
         self._acknowledged: dict[str, asyncio.Event] = {}
@@ -100,20 +105,56 @@ class Socket:
             "container": {"type": "message", "message_ts": message.ts, "channel_id": message.channel},
             "channel": {"id": message.channel, "name": "alerts"},
             "message": message.json(with_metadata=True),
-            "response_url": "https://hooks.slack.example/actions/none",
+            "response_url": "https://hooks.slack.com/actions/none",
             "actions": [_action(message, choice, option) | {"action_ts": at, "block_id": "b0"}],
         }
         await self.tell(payload)
         return payload
 
-    async def tell(self, payload: dict[str, Any], *, connection: int = -1) -> None:
+    async def command(self, text: str, *, user: str, response_url: str | None = None) -> str:
+        """Somebody types the app's command; returns under which number `replies` will hold the answers."""
+        number = str(len(self.replies))
+        self.replies[number] = []
+        payload = {
+            "command": "/openrouter-monitor",
+            "text": text,
+            "user_id": user,
+            "user_name": user.lower(),
+            "team_id": "T0DEMOTEAM",
+            "channel_id": "C0ANYWHERE",
+            "channel_name": "directmessage",
+            "response_url": response_url or f"{self._origin()}/commands/{number}",
+            "trigger_id": "1.2.abc",
+            "is_enterprise_install": "false",
+        }
+        await self.tell(payload, kind="slash_commands")
+        return number
+
+    async def open_home(self, user: str, *, tab: str = "home") -> None:
+        """Somebody opens the app's home."""
+        event = {"type": "app_home_opened", "user": user, "channel": "D0HOME", "tab": tab, "event_ts": "1.2"}
+        await self.tell({"type": "event_callback", "event_id": "Ev1", "event": event}, kind="events_api")
+
+    def take_reply(self, number: str, body: Any) -> str:
+        """An answer to a command; Slack's word where it is none."""
+        if number not in self.replies or len(self.replies[number]) >= MAX_REPLIES:
+            return "used_url"
+        if not isinstance(body, dict) or not body.get("text") or body.get("response_type", "ephemeral") != "ephemeral":
+            return "invalid_payload"
+        blocks = body.get("blocks", [])
+        if blockkit.problems(blocks) or blockkit.length(blocks) > blockkit.MAX_SUM:
+            return "invalid_blocks"
+        self.replies[number].append(body)
+        return ""
+
+    async def tell(self, payload: dict[str, Any], *, connection: int = -1, kind: str = "interactive") -> None:
         """Sends an interaction and waits for its acknowledgement. Raises TimeoutError where none comes in time."""
         envelope_id = f"envelope-{len(self._acknowledged)}"
         event = self._acknowledged[envelope_id] = asyncio.Event()
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self.connections[connection].send_json(
-            {"type": "interactive", "envelope_id": envelope_id, "payload": payload, "accepts_response_payload": False}
+            {"type": kind, "envelope_id": envelope_id, "payload": payload, "accepts_response_payload": False}
         )
         await asyncio.wait_for(event.wait(), PATIENCE_S)
         self.latency_s.append(loop.time() - began)

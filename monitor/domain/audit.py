@@ -32,6 +32,7 @@ class AuditKind(enum.StrEnum):
     SILENCE_ADDED = "silence_added"
     SILENCE_ENDED = "silence_ended"
     FEEDBACK = "feedback"
+    PRESSED = "pressed"
     SETTINGS = "settings"
     ARMED = "armed"
     DISARMED = "disarmed"

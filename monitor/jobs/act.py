@@ -12,7 +12,7 @@ from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
 from monitor.jobs import auditing, owners, terms
 from monitor.jobs.app import App, Office, SourceClock
-from monitor.notify import further, message
+from monitor.notify import further, message, ops_copy
 from monitor.notify.parts import parts
 from monitor.respond import executor
 
@@ -98,15 +98,23 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
 
 
 def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
-    """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names."""
+    """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names. Behind them
+    copies for further channels, and for the operators of what goes to one person."""
     notices = tuple(notices)
     if not notices:
         return ()
     everything = app.store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
-    worded = (part for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now)))
+    worded = [(notice, part) for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now))]
     settings = app.settings.further
-    return further.copies(worded, settings.addresses, min_severity=settings.min_severity)
+    told = further.copies((part for _, part in worded), settings.addresses, min_severity=settings.min_severity)
+    copies = (
+        ops_copy.copy_of(
+            part, severity=notice.incident.severity if notice.incident else part.severity, settings=app.settings.slack
+        )
+        for notice, part in worded
+    )
+    return (*told, *(each for each in copies if each is not None))
 
 
 def _worded(

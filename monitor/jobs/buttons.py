@@ -4,6 +4,7 @@
    `response.approvers`, see `proposals`)
 2. does the question still stand? (the incident is at the step the button was made for, and about the same key)
 3. take it up, once: written down before anything is done; the same press told again, or the same answer, does nothing
+   (each press, whatever becomes of it, has its rows in the audit trail)
 4. do it, and write down what became of it
 5. tell the presser, and edit the alert
 """
@@ -17,8 +18,8 @@ from datetime import timedelta
 from typing import Final
 
 from monitor.domain import Choice
-from monitor.errors import DeliveryError, MonitorError, RequestRefused
-from monitor.jobs import answers, cards, proposals
+from monitor.errors import DeliveryError, MonitorError, RequestRefused, StaleRequest
+from monitor.jobs import allowed, answers, auditing, cards, proposals
 from monitor.jobs.answers import Desk, StaleAnswer
 from monitor.jobs.app import App
 from monitor.notify import asking
@@ -49,13 +50,17 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
         by=press.by,
         at=now,
     )
-    refusal = await _refusal(app, press, answer)
+    try:
+        refusal = await _refusal(app, press, answer)
+    except StaleAnswer as error:
+        return await _end(app, press, entry, Outcome.EXPIRED, f"Nothing was done: {error}.")
     if answer is None or refusal:
         return await _end(app, press, entry, Outcome.REFUSED, refusal)
     earlier = await asyncio.to_thread(app.store.cards.take, entry, stale_before=now - CUT_OFF)
     if earlier is not None:
         if earlier.press_id != press.press_id:
-            await _end(app, press, entry, Outcome.REFUSED, f"{_what(earlier)} by {earlier.by}; nothing was done twice.")
+            said = f"{_what(earlier)} by {earlier.by}; nothing was done twice."
+            await _end(app, press, entry, Outcome.DUPLICATE, said)
         return earlier
     is_proposal = answer.choice in asking.ABOUT_A_PROPOSAL
     try:
@@ -63,7 +68,9 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
             done = await proposals.answered(app, press, answer)
         else:
             done = await _do(app, desk, answer, by=press.by)
-    except (StaleAnswer, RequestRefused) as error:
+    except (StaleAnswer, StaleRequest) as error:
+        return await _end(app, press, entry, Outcome.EXPIRED, f"Nothing was done: {error}.")
+    except RequestRefused as error:
         return await _end(app, press, entry, Outcome.REFUSED, f"Nothing was done: {error}.")
     except MonitorError as error:
         return await _end(app, press, entry, Outcome.FAILED, f"This did not work: {error}.")
@@ -73,34 +80,17 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
 
 
 async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:
-    """Why this press does nothing; empty where it may."""
+    """Why this press does nothing; empty where it may. Raises StaleAnswer where the incident has moved on."""
     if answer is None:
         return "This button is not one of this version; nothing was done."
     if answer.choice in asking.ABOUT_A_PROPOSAL:
         return await proposals.refusal(app, press, answer)
-    settings = app.settings.slack
-    if press.user_id not in settings.allowed_users and not await _is_in_group(app, press.user_id):
+    if not await allowed.is_operator(app, press.user_id):
         return _STRANGER
-    try:
-        incident = await asyncio.to_thread(answers.current, app, answer.incident_id, answer.step)
-    except StaleAnswer as error:
-        return f"Nothing was done: {error}."
+    incident = await asyncio.to_thread(answers.current, app, answer.incident_id, answer.step)
     if not incident.key_hash.startswith(answer.key_prefix):
         return "Nothing was done: this button is about another key than the incident."
     return ""
-
-
-async def _is_in_group(app: App, user_id: str) -> bool:
-    """Asked anew for each press: who left the group has no say any more. What cannot be asked is a no."""
-    if app.people is None:
-        return False
-    for group in app.settings.slack.allowed_groups:
-        try:
-            if user_id in await app.people.members(group):
-                return True
-        except DeliveryError as error:
-            log.error("group_not_readable", extra={"group": group, "error": str(error)})
-    return False
 
 
 async def _do(app: App, desk: Desk, answer: Answer, *, by: str) -> str:
@@ -122,7 +112,8 @@ async def _do(app: App, desk: Desk, answer: Answer, *, by: str) -> str:
 async def _end(app: App, press: Pressed, entry: Press, outcome: Outcome, detail: str) -> Press:
     """Writes down what became of a press, says it in the log, and tells the presser."""
     ended = replace(entry, outcome=outcome, detail=shorten(one_line(detail), 500))
-    await asyncio.to_thread(app.store.cards.note, ended)
+    await asyncio.to_thread(app.store.cards.note, ended, at=app.now())
+    await asyncio.to_thread(auditing.publish, app.store)
     level = logging.INFO if outcome is Outcome.DONE else logging.WARNING
     log.log(
         level,

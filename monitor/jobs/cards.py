@@ -5,6 +5,8 @@ kill, an older version never overwrites a newer one, and text never waits for a 
 
 1. an incident whose alert was delivered and that has no picture yet: draw it, put it into the thread
 2. what should be shown differs from what was shown last: edit the alert
+3. an incident that is over: the picture of all of it, into the thread (`ending`)
+4. the same for the one message of many keys that turned unusual together (`storms`)
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,14 +22,12 @@ from typing import Final
 
 from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Reason, Receipt, Verb
 from monitor.errors import DeliveryError, SinkUnauthorized
-from monitor.jobs import owners
+from monitor.jobs import ending, owners, pictures, storms
 from monitor.jobs.app import App
-from monitor.notify import slack_blocks
+from monitor.notify import ops_copy, slack_blocks
 from monitor.notify.base import Board
 from monitor.notify.card import Story, card
-from monitor.report import alert_chart
-from monitor.report.alert_chart import Chart
-from monitor.store.base import Card, Delivery, Outcome, Store
+from monitor.store.base import Card, Delivery, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -46,34 +45,36 @@ MAX_TRIES: Final = 5
 MAX_REFUSALS: Final = 3
 """Slack may need a moment before a picture can stand inside a message; after so many refusals it stays in the thread alone."""
 
-_DRAWING: Final = threading.Lock()
-
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An incident's alert at the sink."""
+    """An incident's alert at the sink. `card_id`: what is remembered of it by; that of the incident, or of the operators' copy."""
 
     incident: Incident
     root: Message
     at: Receipt
+    card_id: str
 
 
 async def refresh(app: App) -> int:
     """One run; returns how many alerts were edited. A sink that fails is logged and tried again later. Raises StoreError."""
     async with app.showing:  # a press asks for a run beside the beat's own: never two pictures of one incident
-        return 0 if app.board is None else await _refresh(app, app.board)
+        if app.board is None:
+            return 0
+        return await _refresh(app, app.board) + await storms.refresh(app, app.board)
 
 
 async def _refresh(app: App, board: Board) -> int:
     n_edited = 0
     everything = await asyncio.to_thread(_shown, app)
     for no, shown in enumerate(everything):
-        before = await asyncio.to_thread(app.store.cards.card, shown.incident.incident_id)
+        before = await asyncio.to_thread(app.store.cards.card, shown.card_id)
         if (before.due_at is not None and before.due_at > app.clock.now()) or _is_settled(app, shown.incident, before):
             continue
         try:
             with_picture = await _with_picture(app, board, shown, before)
             n_edited += await _edited(app, board, shown, with_picture)
+            await ending.put_picture(app, board, shown.incident, shown.at, card_id=shown.card_id)
         except DeliveryError as error:
             log.warning("alert_not_edited", extra={"incident": shown.incident.incident_id, "error": str(error)})
             until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
@@ -85,7 +86,7 @@ async def _refresh(app: App, board: Board) -> int:
 
 def _put_off(app: App, waiting: Sequence[Shown], until: datetime) -> None:
     for each in waiting:
-        card_now = app.store.cards.card(each.incident.incident_id)
+        card_now = app.store.cards.card(each.card_id)
         app.store.cards.put(replace(card_now, due_at=until))
 
 
@@ -102,18 +103,25 @@ def _shown(app: App) -> list[Shown]:
     ledger, since = app.store.ledger, app.now() - LOOK_BACK
     alive = [state for state in IncidentState if state is not IncidentState.RESOLVED]
     found = (*ledger.incidents(states=alive), *ledger.incidents(states={IncidentState.RESOLVED}, since=since))
-    shown = (_root(app, incident) for incident in sorted(found, key=lambda each: (-each.severity, each.incident_id)))
+    worst_first = sorted(found, key=lambda each: (-each.severity, each.incident_id))
+    threads = ((each, thread) for each in worst_first for thread in _threads(each))
+    shown = (_root(app, incident, thread) for incident, thread in threads)
     return [each for each in shown if each is not None]
 
 
-def _root(app: App, incident: Incident) -> Shown | None:
-    """The first message of the incident's thread, if it is its own alert."""
-    entries = app.store.outbox.entries(states={Delivery.DELIVERED}, thread=incident.incident_id)
+def _threads(incident: Incident) -> tuple[str, str]:
+    """Where its alert may stand: its own thread, and that of the operators' copy."""
+    return incident.incident_id, ops_copy.thread_of(incident.incident_id)
+
+
+def _root(app: App, incident: Incident, thread: str) -> Shown | None:
+    """The first message of a thread of the incident, if it is its own alert."""
+    entries = app.store.outbox.entries(states={Delivery.DELIVERED}, thread=thread)
     delivered = [(each.receipt, each.message) for each in entries if each.receipt is not None]
     if not delivered:
         return None
     receipt, root = min(delivered, key=lambda each: each[0].reference)
-    return Shown(incident, root, receipt) if root.kind is MessageKind.ALERT else None
+    return Shown(incident, root, receipt, thread) if root.kind is MessageKind.ALERT else None
 
 
 async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> Card:
@@ -123,12 +131,12 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
         return before
     if before.picture_due_at is not None and before.picture_due_at > app.clock.now():
         return before
-    file_name = f"{shown.incident.incident_id}.png"
+    file_name = f"{shown.card_id}.png"
     try:
         found = await board.find_attached(file_name, shown.at) if before.n_tries else None
         tried = replace(before, n_tries=before.n_tries + 1)
         await asyncio.to_thread(app.store.cards.put, tried)
-        picture, alt_text = await asyncio.to_thread(draw, app.store, shown.incident, app.now())
+        picture, alt_text = await asyncio.to_thread(pictures.draw, app.store, shown.incident, app.now())
         if found is None:
             found = await board.attach(picture, file_name=file_name, alt_text=alt_text, thread=shown.at)
     except DeliveryError as error:
@@ -142,31 +150,6 @@ async def _with_picture(app: App, board: Board, shown: Shown, before: Card) -> C
     with_picture = replace(tried, file_id=found, alt_text=alt_text)
     await asyncio.to_thread(app.store.cards.put, with_picture)
     return with_picture
-
-
-def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
-    """(PNG, the picture in words) of an incident's key, from the store."""
-    catalog = store.keys.catalog
-    key_no = catalog.known_key_no(incident.key_hash)
-    since = alert_chart.reads_from(incident, now)
-    known_no = -2 if key_no is None else key_no
-    shown = alert_chart.chart(
-        store.usage.read_hourly(since, now, key_nos=[known_no]),
-        store.usage.coverage(since, now),
-        key_no=known_no,
-        catalog=catalog,
-        incident=incident,
-        now=now,
-    )
-    return drawn(shown), alert_chart.told(shown)
-
-
-def drawn(shown: Chart) -> bytes:
-    """The PNG; one thread draws at a time."""
-    with _DRAWING:
-        from monitor.report import alert_drawing  # who draws nothing does not pay for matplotlib
-
-        return alert_drawing.drawn(shown)
 
 
 async def _edited(app: App, board: Board, shown: Shown, before: Card) -> bool:

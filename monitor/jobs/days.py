@@ -31,8 +31,7 @@ def sum_up(store: Store, settings: Settings, now: datetime) -> int:
     for day in range(max(last - REACH, 0), last):
         if day in written or not _is_known(store, day):
             continue
-        usage = store.usage.read_hourly(_start(day), _start(day + 1))
-        usage = usage[(usage["dimension"] == int(Dimension.MODEL)).to_numpy()]
+        usage = store.usage.read_hourly(_start(day), _start(day + 1), dimensions={Dimension.MODEL})
         spent = usage.groupby("key_no", sort=True)["cost_nusd"].sum()
         store.days.write(day, spent.index.to_numpy(), spent.to_numpy(dtype=np.int64))
         n_days += 1

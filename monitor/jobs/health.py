@@ -138,9 +138,8 @@ def cross_check(store: Store, seen: Seen, now: datetime) -> None:
     Says nothing where the counters do not tell (a sample is missing, a key is gone, a counter went backwards)."""
     until = now - timedelta(seconds=now.timestamp() % HOUR_S) - SETTLED
     window = Window(until - CHECKED, until)
-    usage = store.usage.read_hourly(window.since, window.until)
-    by_model = usage.loc[usage["dimension"] == int(Dimension.MODEL), "cost_nusd"]
-    told, loose = int(by_model.sum()), unattributed.of(store, window, now=now) or 0
+    usage = store.usage.read_hourly(window.since, window.until, dimensions={Dimension.MODEL})
+    told, loose = int(usage["cost_nusd"].sum()), unattributed.of(store, window, now=now) or 0
     seen.note(UNATTRIBUTED, _unattributed(loose, told))
     counted = weekly.counted(store, window)
     if counted is not None:

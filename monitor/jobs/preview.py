@@ -31,8 +31,10 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.frames import Catalog
-from monitor.jobs import cards, digest, owners
+from monitor.jobs import digest, overview, owners, pictures
 from monitor.notify.message import compose
+from monitor.notify.overview import keys_page
+from monitor.notify.pages import Page
 from monitor.notify.parts import parts
 from monitor.report import alert_chart
 from monitor.store.base import Store
@@ -67,7 +69,7 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
     key, workspaces = keys.get(incident.key_hash), store.keys.workspaces()
     to = owners.where(store, settings, key, workspaces)
     verdicts = [each for each in store.ledger.verdicts(incident.opened_at) if each.incident_id == incident.incident_id]
-    picture, alt_text = cards.draw(store, incident, min(now, incident.last_seen_at + timedelta(hours=6)))
+    picture, alt_text = pictures.draw(store, incident, min(now, incident.last_seen_at + timedelta(hours=6)))
     notice = Notice(MessageKind.ALERT, now, incident=incident, verdict=verdicts[-1] if verdicts else None)
     message = compose(
         notice,
@@ -82,6 +84,12 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
     return _with(
         message, picture, alt_text, note=f"{incident.incident_id}, from the store; goes to: {to.channel} ({to.why})"
     )
+
+
+def home(store: Store, now: datetime) -> Page:
+    """The app's home as an operator sees it; owners see their own keys of it. Raises StoreError."""
+    standings, fresh = overview.read(store, store.keys.keys(), now)
+    return keys_page(standings, fresh, of_all=True)
 
 
 def weekly(store: Store, settings: Settings, now: datetime) -> Preview:
@@ -114,7 +122,7 @@ def _sample(settings: Settings, now: datetime) -> Preview:
     )
     shown = _week(incident, now)
     return _with(
-        message, cards.drawn(shown), alert_chart.told(shown), note="a made-up incident: the store has none yet"
+        message, pictures.drawn(shown), alert_chart.told(shown), note="a made-up incident: the store has none yet"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from monitor.domain import WAITING, Action, ActionState, Choice, Message, MessageKind, Notice, version_of
 from monitor.errors import DeliveryError
 from monitor.jobs import act, approvals
+from monitor.jobs.answers import StaleAnswer
 from monitor.jobs.app import App
 from monitor.notify import slack_blocks
 from monitor.notify.asking import Answer
@@ -37,7 +38,7 @@ _STRANGER: Final = "You are not allowed to approve or deny: response.approvers d
 
 
 async def refusal(app: App, press: Pressed, answer: Answer) -> str:
-    """Why an answer to a proposal does nothing; empty where it may. Raises StoreError."""
+    """Why an answer to a proposal does nothing; empty where it may. Raises StaleAnswer where the proposal has moved on, StoreError."""
     if _identity(press) not in app.settings.response.approvers:
         return _STRANGER
     if app.settings.response.approve != "slack":
@@ -45,15 +46,15 @@ async def refusal(app: App, press: Pressed, answer: Answer) -> str:
     everything = await asyncio.to_thread(app.store.ledger.actions)
     action = next((each for each in everything if each.action_id == answer.action_id), None)
     if action is None:
-        return f"Nothing was done: there is no proposal {one_line(answer.action_id)[:40]} any more."
+        raise StaleAnswer(f"there is no proposal {one_line(answer.action_id)[:40]} any more")
     if not action.key_hash.startswith(answer.key_prefix) or action.incident_id != answer.incident_id:
         return "Nothing was done: this button is about another key or incident than the proposal."
     if action.state not in WAITING or app.now() >= action.expires_at:
         state = "expired" if action.state in WAITING else action.state.value
         by = f" by {one_line(action.decided_by)}" if action.decided_by else ""
-        return f"Nothing was done: {action.action_id} does not wait any more, it is {state}{by}."
+        raise StaleAnswer(f"{action.action_id} does not wait any more, it is {state}{by}")
     if version_of(action) != answer.version:
-        return f"Nothing was done: {action.action_id} has changed since; look at the newest message."
+        raise StaleAnswer(f"{action.action_id} has changed since; look at the newest message")
     if answer.choice is Choice.APPROVE and action.state is ActionState.APPROVED:
         return f"{action.action_id} was approved already by {one_line(action.decided_by)}; nothing was done twice."
     return ""

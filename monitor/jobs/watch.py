@@ -39,6 +39,10 @@ MINUTE_REACH = timedelta(hours=3)
 MAX_PATIENCE_S = 15.0
 """How long a cycle waits at most for usage readings before it judges what it has; a quarter of the cadence if that is less."""
 
+DRILL_REACH = timedelta(minutes=80)
+"""How far back a drill-down asks: the trailing hour of the newest bucket that is over and settled, so that its answer alone is enough to
+act upon, also where all keys together are read in hours only. It is one question for up to three hours."""
+
 DRILL_AGAIN_S = 30.0
 """A key that goes on bursting is asked about again after this long."""
 
@@ -206,9 +210,8 @@ class Watch:
         """Rows read, or why not."""
         hashes = [self.app.store.keys.catalog.key_hash(no) for no in key_nos]
         try:
-            batch = await self.app.source.drilldown(
-                hashes, _floor(now - self.app.settings.collect.overlap, BUCKET_S), now
-            )
+            reach = max(DRILL_REACH, self.app.settings.collect.overlap)
+            batch = await self.app.source.drilldown(hashes, _floor(now - reach, BUCKET_S), now)
         except SourceError as error:
             return error
         monotonic = self.app.clock.monotonic()

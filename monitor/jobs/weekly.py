@@ -13,7 +13,7 @@ import pandas as pd
 from monitor import frames
 from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
-from monitor.domain import Incident, IncidentKind, IncidentState, Reason
+from monitor.domain import Dimension, Incident, IncidentKind, IncidentState, Reason
 from monitor.domain.audit import head_line
 from monitor.jobs import arming, silences, unattributed
 from monitor.jobs.owners import creators as creators_of
@@ -128,10 +128,12 @@ def counted(store: Store, window: Window) -> int | None:
 
 
 def _usage(store: Store, weeks: Weeks) -> Iterator[pd.DataFrame]:
-    """Week by week: all of it at once would not fit where there are many keys."""
+    """Week by week: all of it at once would not fit where there are many keys. Apps are told of two weeks only, and of providers
+    and countries nothing is said."""
     edges = weeks.edges[::7]
     for since, until in pairwise(edges):
-        yield store.usage.read_hourly(since, until)
+        wanted = {Dimension.MODEL, Dimension.APP} if since >= weeks.previous.since else {Dimension.MODEL}
+        yield store.usage.read_hourly(since, until, dimensions=wanted)
 
 
 def _nearest(samples: pd.DataFrame, at: datetime) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitor.domain import Message, Receipt
+from monitor.notify.pages import Page
 
 
 class Notifier(Protocol):
@@ -50,6 +51,10 @@ class Board(Protocol):
         """The id of a file of that name in a thread; None if there is surely none."""
         ...
 
+    async def link(self, at: Receipt) -> str:
+        """Where a person finds that message; empty where the sink does not tell."""
+        ...
+
 
 class People(Protocol):
     """Who is who at a sink. Every method makes one attempt and raises DeliveryError."""
@@ -64,4 +69,16 @@ class People(Protocol):
 
     async def user_of(self, email: str) -> str | None:
         """The id of the active user with that address; None if there is none."""
+        ...
+
+    async def members_of(self, channel: str) -> frozenset[str]:
+        """Ids of the users in a channel, by its id or name."""
+        ...
+
+    async def reply(self, page: Page, *, to: str) -> None:
+        """Answers a question where it was asked; only who asked sees it."""
+        ...
+
+    async def put_home(self, page: Page, *, user: str) -> None:
+        """Puts a page into that person's home; doing it twice is doing it once."""
         ...

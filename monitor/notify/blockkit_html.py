@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 _BOLD: Final = re.compile(r"(?<![\w*])\*([^*\n]+)\*(?![\w*])")
+_ANGLE: Final = re.compile(r"(<[^<>\n]+>)")
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 
 _STYLE: Final = """
 body{margin:0;padding:24px;background:#777;font:15px/1.46 Lato,"Helvetica Neue",Arial,sans-serif}
 .panes{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}
-.pane{--bg:#fff;--ink:#1d1c1d;--pale:#616061;--line:#ddd;--code:#e01e5a;--code-bg:#f6f6f6;--red:#e01e5a;
+.pane{--bg:#fff;--ink:#1d1c1d;--pale:#616061;--line:#ddd;--code:#e01e5a;--code-bg:#f6f6f6;--red:#e01e5a;--blue:#1264a3;
 background:var(--bg);color:var(--ink);border-radius:10px;padding:16px 20px;box-sizing:border-box}
-.dark{--bg:#1a1d21;--ink:#d1d2d3;--pale:#ababad;--line:#4a4d52;--code:#e8912d;--code-bg:#222529;--red:#f2647f}
+.dark{--bg:#1a1d21;--ink:#d1d2d3;--pale:#ababad;--line:#4a4d52;--code:#e8912d;--code-bg:#222529;--red:#f2647f;--blue:#1d9bd1}
 .phone{width:390px}.desktop{width:720px}
 .who{display:flex;gap:10px}.face{flex:none;width:36px;height:36px;border-radius:8px;background:#1f2937}
 .name{font-weight:900}.name small{font-weight:400;color:var(--pale);padding-left:8px}
@@ -31,7 +32,7 @@ h3{font-size:18px;line-height:1.3;margin:6px 0 8px}p{margin:0 0 8px;overflow-wra
 .actions{display:flex;flex-wrap:wrap;gap:8px;margin:6px 0 10px}
 .actions span{border:1px solid var(--pale);border-radius:4px;padding:4px 12px;font-weight:700;font-size:14px}
 .actions .danger{color:var(--red);border-color:var(--red)}
-.context{font-size:12px;color:var(--pale);overflow-wrap:anywhere}hr{border:0;border-top:1px solid var(--line)}
+.link{color:var(--blue)}.context{font-size:12px;color:var(--pale);overflow-wrap:anywhere}hr{border:0;border-top:1px solid var(--line)}
 code{font:12px Monaco,Menlo,Consolas,monospace;color:var(--code);background:var(--code-bg);border:1px solid var(--line);
 border-radius:3px;padding:2px 3px}
 .push{background:#2b2d31;color:#fff;border-radius:14px;padding:10px 14px;width:390px;box-sizing:border-box;margin-bottom:24px;
@@ -93,7 +94,15 @@ def _text(text: Mapping[str, Any]) -> str:
     """A text object: plain, or the little of mrkdwn that we write."""
     if text.get("type") != "mrkdwn":
         return html.escape(str(text.get("text", "")))
-    safe = html.escape(_plain(str(text["text"])), quote=False)
+    return "".join(_mrkdwn(part) for part in _ANGLE.split(str(text["text"])))
+
+
+def _mrkdwn(part: str) -> str:
+    """Slack's own links and mentions stand in angle brackets; text from outside never does, as its brackets are entities."""
+    if part.startswith("<") and part.endswith(">"):
+        label = part[1:-1].rpartition("|")[2]
+        return f'<span class="link">{html.escape(_plain(label), quote=False)}</span>'
+    safe = html.escape(_plain(part), quote=False)
     safe = _CODE.sub(r"<code>\1</code>", safe)
     return _BOLD.sub(r"<b>\1</b>", safe).replace("\n", "<br>")
 

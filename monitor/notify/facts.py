@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.domain import Action, ApiKey, Incident, Rung
+from monitor.notify.routing import CREATOR
 from monitor.notify.wording import short_hash
 from monitor.wording import SEVERITIES, dollars, moment, money, name, one_line
 
@@ -65,6 +66,8 @@ def identity(about: About, key_hash: str) -> Facts:
 
 def _owner(about: About) -> str:
     """Who; and where messages go to the ops channel for want of anybody, why."""
+    if about.owner and about.routed.startswith(CREATOR):
+        return f"{name(about.owner)} (the key's creator, told directly)"
     _, is_fallen_back, why = about.routed.partition("slack.default_channel: ")
     if about.owner and is_fallen_back:
         return f"{name(about.owner)} (not told: {one_line(why)})"

@@ -20,6 +20,11 @@ MOST_CHARACTERS: Final = 7_500
 _LONGEST_LINE: Final = 600
 
 
+def is_continuation(message: Message) -> bool:
+    """Whether it is a further part of another message: it stays in the thread, which that one points to."""
+    return "~" in message.message_id
+
+
 def parts(message: Message) -> tuple[Message, ...]:
     """The message itself where its first section fits into it, else with as many of that section's lines as fit, followed by
     messages that hold the rest, in the same thread. Ids follow from that of the message: made again they are the same."""

@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from monitor.config import Route
 from monitor.domain import ApiKey
+
+CREATOR: Final = "the key's creator"
+"""How `Destination.why` begins where messages go to the creator."""
+
+_PERSON: Final = re.compile(r"[UW][A-Z0-9]{5,}")
+
+
+def is_person(address: str) -> bool:
+    """Whether messages to this address go to one person, not to a channel."""
+    return _PERSON.fullmatch(address) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ def route(
         return Destination(default_channel, "", "slack.default_channel: no route matches")
     creator = creators.get(key.creator_user_id) if key.creator_user_id else None
     if creator is not None and creator.user:
-        return Destination(creator.user, creator.name, "the key's creator: no route matches")
+        return Destination(creator.user, creator.name, f"{CREATOR}: no route matches")
     if not key.creator_user_id:
         why = "the key names no creator"
     else:
@@ -59,6 +70,21 @@ def route(
     return Destination(
         default_channel, creator.name if creator else "", f"slack.default_channel: no route matches, and {why}"
     )
+
+
+def addresses(
+    key: ApiKey,
+    *,
+    routes: Sequence[Route],
+    workspaces: Mapping[str, str],
+    creators: Mapping[str, Creator] | None = None,
+) -> frozenset[str]:
+    """Whose key it is, as the sink addresses them: the channel or person of the first route that matches, and its creator.
+
+    The default channel is nobody's own."""
+    creator = (creators or {}).get(key.creator_user_id or "")
+    routed = next((each.channel for each in routes if _matches(each, key, workspaces)), "")
+    return frozenset({routed, creator.user if creator else ""} - {""})
 
 
 def owners(

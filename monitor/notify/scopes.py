@@ -20,10 +20,11 @@ SCOPES: Final[Mapping[str, str]] = {
     "users:read.email": "creators of keys cannot be found by their e-mail address",
     "usergroups:read": "members of slack.allowed_groups cannot be known: their buttons do nothing",
     "files:write": "alerts come without their picture",
+    "commands": "nobody can type /openrouter-monitor",
 }
 """By scope: what does not work without it."""
 
-APP_SCOPES: Final[Mapping[str, str]] = {"connections:write": "buttons do nothing"}
+APP_SCOPES: Final[Mapping[str, str]] = {"connections:write": "buttons, the command and the app's home do nothing"}
 """Of the app-level token."""
 
 _CREATORS: Final = frozenset({"im:write", "im:history", "users:read", "users:read.email"})
@@ -33,6 +34,7 @@ def wanted(settings: config.Slack) -> tuple[str, ...]:
     """The scopes that these settings need, whatever the channel."""
     unused = set() if settings.message_creators else set(_CREATORS)
     unused |= set() if settings.allowed_groups else {"usergroups:read"}
+    unused |= set() if settings.app_token else {"commands"}
     unused |= {"chat:write.public", "channels:read", "channels:history", "groups:read", "groups:history"}
     return tuple(scope for scope in SCOPES if scope not in unused)
 

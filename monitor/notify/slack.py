@@ -16,6 +16,7 @@ from monitor import config
 from monitor.domain import Clock, Message, MessageKind, Receipt
 from monitor.errors import ChannelRefused, DeliveryError
 from monitor.notify import slack_blocks
+from monitor.notify.parts import is_continuation
 from monitor.notify.scopes import missing
 from monitor.notify.slack_board import Answered, SlackBoard
 from monitor.notify.slack_door import DEADLINE_S, SlackDoor, cursor, records, scopes
@@ -50,7 +51,7 @@ class SlackNotifier:
         self._settings, self._clock = settings, clock
         self._answered = Answered(settings.takes_answers, takes_approvals)
         self.door = SlackDoor(token, settings.base_url, clock, place="slack.bot_token", deadline_s=deadline_s)
-        self.board = SlackBoard(self.door, self._answered)
+        self.board = SlackBoard(self.door, self._answered, channel_id=self._channel_id)
         self._channel_ids: dict[str, str] = {}
         self._sent_at: dict[str, float] = {}
 
@@ -72,7 +73,7 @@ class SlackNotifier:
             blocks=blocks,
             metadata=metadata,
             thread_ts=thread.reference if thread else None,
-            reply_broadcast=True if thread and message.kind not in _QUIET_REPLIES else None,
+            reply_broadcast=True if thread and not _stays_in_thread(message) else None,
             unfurl_links=False,
             unfurl_media=False,
         )
@@ -178,6 +179,10 @@ class SlackNotifier:
         self._sent_at[channel] = due
         if due > now:
             await self._clock.sleep(due - now)
+
+
+def _stays_in_thread(message: Message) -> bool:
+    return message.kind in _QUIET_REPLIES or is_continuation(message)
 
 
 def _message_id(record: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,5 @@
-"""Socket Mode: Slack tells of pressed buttons through a connection that we open, so that no door of ours is open.
+"""Socket Mode: Slack tells of pressed buttons, typed commands and opened homes through a connection that we open, so that no
+door of ours is open.
 
 A loop of our own over aiohttp. slack_sdk's client (3.47, read and measured) tries again at a fixed beat with no growing
 patience, uses an expired ticket again and again when the connection fails, connects to whatever address it is told,
@@ -23,6 +24,7 @@ import aiohttp
 
 from monitor.domain import Clock
 from monitor.errors import DeliveryError, MonitorError
+from monitor.notify.asked import Asked, read_command, read_opened
 from monitor.notify.pressed import Pressed, read_presses
 from monitor.notify.slack_door import SlackDoor
 
@@ -39,14 +41,25 @@ HEARTBEAT_S: Final = 20.0
 MAX_ENVELOPE_BYTES: Final = 1 << 20
 
 Handler = Callable[[Pressed], Awaitable[None]]
+Answerer = Callable[[Asked], Awaitable[None]]
 
 
 class SlackListener:
-    """Listens until closed. `handle` gets each press once acknowledged; Slack may tell of a press twice."""
+    """Listens until closed. `handle` gets each press and `answer` each question, once acknowledged; Slack may tell of either
+    twice."""
 
-    def __init__(self, door: SlackDoor, clock: Clock, handle: Handler, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self,
+        door: SlackDoor,
+        clock: Clock,
+        handle: Handler,
+        *,
+        answer: Answerer | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
         """`door`: that of the app-level token."""
         self._door, self._clock, self._handle, self._heartbeat_s = door, clock, handle, heartbeat_s
+        self._answer = answer
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self.n_connected = 0
@@ -137,16 +150,27 @@ class SlackListener:
         if not isinstance(envelope_id, str):
             return
         await socket.send_str(json.dumps({"envelope_id": envelope_id}))
-        if envelope.get("type") != "interactive" or not isinstance(payload, Mapping):
+        if not isinstance(payload, Mapping):
             return
-        for pressed in read_presses(payload):
-            self._spawn(self._handled(pressed))
+        if envelope.get("type") == "interactive":
+            for pressed in read_presses(payload):
+                self._spawn(self._handled(pressed))
+            return
+        asked = _READERS.get(str(envelope.get("type")), _nobody)(payload)
+        if asked is not None and self._answer is not None:
+            self._spawn(self._answered(asked, self._answer))
 
     async def _handled(self, pressed: Pressed) -> None:
         try:
             await self._handle(pressed)
         except MonitorError as error:
             log.error("press_failed", extra={"by": pressed.by, "choice": pressed.choice, "error": str(error)})
+
+    async def _answered(self, asked: Asked, answer: Answerer) -> None:
+        try:
+            await answer(asked)
+        except MonitorError as error:
+            log.error("answer_failed", extra={"by": asked.by, "error": str(error)})
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def run() -> None:
@@ -159,6 +183,16 @@ class SlackListener:
     def _problem(self, text: str, wait_s: float) -> None:
         self.last_problem = text
         log.warning("buttons_not_connected", extra={"error": text, "next_try_s": round(wait_s, 1)})
+
+
+def _nobody(_payload: Mapping[str, Any]) -> Asked | None:
+    return None
+
+
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Asked | None]]] = {
+    "slash_commands": read_command,
+    "events_api": read_opened,
+}
 
 
 def _patience(n_failures: int) -> float:

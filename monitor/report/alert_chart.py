@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -24,7 +24,9 @@ SHOWN: Final = timedelta(days=7)
 LEARNED: Final = timedelta(days=28)
 """How far before the onset the usual range reaches back."""
 
+MOST_SHOWN: Final = timedelta(days=35)
 MOST_MODELS: Final = 4
+MOST_MARKS: Final = 4
 _FEWEST_DAYS: Final = 4
 _LOW, _HIGH = 0.1, 0.9
 
@@ -39,10 +41,19 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that was done to the key: `said` in a word."""
+
+    at: datetime
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """`hours_s`: starts of the hours shown, epoch seconds. `low_nusd`, `high_nusd`: between which eight of ten such hours of
     the day were in the four weeks before the onset; NaN where too few are known. `is_known`: where usage was read.
-    `bands`: from below; all others together first, then the least to the most dollars of the incident."""
+    `bands`: from below; all others together first, then the least to the most dollars of the incident. `marks`: what was done to
+    the key, oldest first. `is_over`: the incident ended, and `last_seen_at` is its last unusual moment."""
 
     hours_s: Ints
     bands: tuple[Band, ...]
@@ -52,6 +63,8 @@ class Chart:
     onset_at: datetime
     last_seen_at: datetime
     until: datetime
+    marks: tuple[Mark, ...] = ()
+    is_over: bool = False
 
     @property
     def spent_nusd(self) -> Ints:
@@ -60,9 +73,17 @@ class Chart:
 
 
 def chart(
-    usage: pd.DataFrame, coverage: pd.DataFrame, *, key_no: int, catalog: Catalog, incident: Incident, now: datetime
+    usage: pd.DataFrame,
+    coverage: pd.DataFrame,
+    *,
+    key_no: int,
+    catalog: Catalog,
+    incident: Incident,
+    now: datetime,
+    marks: Sequence[Mark] = (),
 ) -> Chart:
-    """`usage`: hourly rows of the key since `reads_from`; `coverage`: rows of the same time."""
+    """`usage`: hourly rows of the key since `reads_from`; `coverage`: rows of the same time. Seven days are shown, and a day before
+    the onset where that is longer; at most `MOST_SHOWN`."""
     until_s = -(-int(now.timestamp()) // HOUR_S) * HOUR_S
     first_s = int(reads_from(incident, now).timestamp())
     hours_s = np.arange(first_s, until_s, HOUR_S, dtype=np.int64)
@@ -77,7 +98,7 @@ def chart(
     total = np.zeros(len(hours_s), np.int64)
     np.add.at(total, at, costs)
     low, high = _usual(total, known, hours_s, onset_s=int(incident.onset_at.timestamp()))
-    shown = hours_s >= until_s - int(SHOWN.total_seconds())
+    shown = hours_s >= until_s - int(_span(incident, now).total_seconds())
     new = {cause.value for cause in incident.causes if cause.dimension is Dimension.MODEL and cause.is_first_seen}
     matrix = _by_model(at, values, costs, len(hours_s))
     return Chart(
@@ -89,27 +110,40 @@ def chart(
         onset_at=incident.onset_at,
         last_seen_at=max(incident.last_seen_at, incident.onset_at),
         until=now,
+        marks=tuple(each for each in marks if each.at >= datetime.fromtimestamp(int(hours_s[shown][0]), tz=UTC)),
+        is_over=not incident.is_alive,
     )
 
 
 def reads_from(incident: Incident, now: datetime) -> datetime:
     """From where usage is needed: a whole hour."""
-    since = min(incident.onset_at - LEARNED, now - SHOWN - timedelta(hours=1))
+    since = min(incident.onset_at - LEARNED, now - _span(incident, now) - timedelta(hours=1))
     return datetime.fromtimestamp(int(since.timestamp()) // HOUR_S * HOUR_S, tz=UTC)
+
+
+def _span(incident: Incident, now: datetime) -> timedelta:
+    """How much is shown: the whole of an incident that is over, with the day before it."""
+    if incident.is_alive:
+        return SHOWN
+    hours = -(-(now - incident.onset_at + timedelta(days=1)) // timedelta(hours=1))
+    return min(max(SHOWN, timedelta(hours=hours)), MOST_SHOWN)
 
 
 def told(shown: Chart) -> str:
     """The picture in words, for whoever does not see it."""
     spent = shown.spent_nusd
+    days = "seven days" if len(shown.hours_s) <= 7 * 24 else f"{len(shown.hours_s) // 24} days"
     if not len(spent) or not spent.any():
-        return "Hourly spend of the last seven days: none is known."
+        return f"Hourly spend of the last {days}: none is known."
     highest = int(spent.argmax())
     at = datetime.fromtimestamp(int(shown.hours_s[highest]), tz=UTC)
-    parts = [f"Hourly spend of the last seven days. Highest hour: {money(int(spent[highest]))}, from {moment(at)}."]
+    parts = [f"Hourly spend of the last {days}. Highest hour: {money(int(spent[highest]))}, from {moment(at)}."]
     if np.isfinite(shown.high_nusd).any():
         parts.append(f"Usually {usual_range(shown)} at that hour.")
     span = duration(shown.last_seen_at - shown.onset_at)
-    parts.append(f"The incident began {moment(shown.onset_at)} and lasts {span} so far.")
+    lasted = f"lasted {span}" if shown.is_over else f"lasts {span} so far"
+    parts.append(f"The incident began {moment(shown.onset_at)} and {lasted}.")
+    parts += [f"The key was {mark.said} {moment(mark.at)}." for mark in shown.marks[-MOST_MARKS:]]
     inside = [(band, _inside(band.cost_nusd, shown.hours_s, shown.onset_at)) for band in reversed(shown.bands)]
     said = [
         f"{money(nusd)} on {label(band)}{', never used before' if band.is_first_seen else ''}"

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from monitor.domain import HOUR_S, NUSD
-from monitor.report.alert_chart import Band, Chart, gaps, label, usual_range
+from monitor.report.alert_chart import MOST_MARKS, Band, Chart, gaps, label, usual_range
 from monitor.wording import money, shorten
 
 SIZE: Final = (1040, 900)
@@ -34,6 +34,7 @@ _COLORS: Final = ("#b3402a", "#1f6fb2", "#2a9179", "#c58a1b", "#7a5aa6")
 _OTHERS, _USUAL, _INCIDENT, _GAP = "#9aa1ab", "#1d2330", "#fbe3dd", "#e8eaee"
 _BAND: Final = "#d9dbdf"
 _LETTERS: Final = 18
+_MOST_DAYS: Final = 8
 
 
 def drawn(shown: Chart) -> bytes:
@@ -46,6 +47,7 @@ def drawn(shown: Chart) -> bytes:
         _ground(axes, shown)
         _bands(axes, shown)
         _usual(axes, shown)
+        _marks(axes, shown)
         _legend(figure, shown)
         out = io.BytesIO()
         figure.savefig(out, format="png", facecolor=_GROUND, metadata={"Software": None})
@@ -85,8 +87,10 @@ def _frame(axes: Axes, shown: Chart) -> None:
     axes.set_axisbelow(True)
     midnights = np.arange(-(-int(first) // 86_400) * 86_400, int(last), 86_400)
     midnights = midnights[midnights < last - (last - first) / 14]
+    midnights = midnights[:: max(1, -(-len(midnights) // _MOST_DAYS))]
     days = [datetime.fromtimestamp(int(at), tz=UTC) for at in midnights]
-    axes.set_xticks(midnights, [f"{day:%a}" for day in days], ha="left")
+    is_week = last - first <= _MOST_DAYS * 86_400
+    axes.set_xticks(midnights, [f"{day:%a}" if is_week else f"{day.day} {day:%b}" for day in days], ha="left")
 
 
 def _ground(axes: Axes, shown: Chart) -> None:
@@ -106,6 +110,21 @@ def _ground(axes: Axes, shown: Chart) -> None:
         said, (begin, axes.get_ylim()[1]), (-6 if is_late else 6, -2), textcoords="offset points",
         ha="right" if is_late else "left", va="top", color=_COLORS[0], fontweight="bold", zorder=6,
     )  # fmt: skip
+
+
+def _marks(axes: Axes, shown: Chart) -> None:
+    """What was done to the key: a line each, its words below those of the onset, so that none covers another."""
+    left, right = axes.get_xlim()
+    for no, mark in enumerate(shown.marks[-MOST_MARKS:], start=1):
+        at = min(max(mark.at.timestamp(), left), right)
+        axes.axvline(at, color=_INK, linewidth=1.6, zorder=4)
+        is_late = at > left + (right - left) * 0.6
+        axes.annotate(
+            f"{mark.said} {mark.at.astimezone(UTC):%H:%M} UTC",
+            (at, axes.get_ylim()[1]), (-6 if is_late else 6, -2 - 20 * no), textcoords="offset points",
+            ha="right" if is_late else "left", va="top", color=_INK, fontweight="bold", zorder=6,
+            bbox={"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+        )  # fmt: skip
 
 
 def _bands(axes: Axes, shown: Chart) -> None:

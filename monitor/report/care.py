@@ -51,15 +51,6 @@ def alert_line(alerts: Alerts) -> str:
     )
 
 
-def detection_line(alerts: Alerts) -> str:
-    """How soon."""
-    if alerts.median_to_detect is None or alerts.longest_to_detect is None:
-        return "nothing to detect"
-    if alerts.n_opened == 1:
-        return f"{duration(alerts.median_to_detect)} after the first unusual spend"
-    return f"{duration(alerts.median_to_detect)} after the first unusual spend (median), {duration(alerts.longest_to_detect)} at most"
-
-
 def saved_line(alerts: Alerts) -> str:
     """What disabling keys saved, as far as one can say."""
     if not alerts.n_disabled:

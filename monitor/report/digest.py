@@ -20,7 +20,7 @@ import pandas as pd
 from monitor.domain import Action, ApiKey, Dimension, Incident, Reason, Verdict
 from monitor.frames import Catalog
 from monitor.report import history as histories
-from monitor.report import movers
+from monitor.report import movers, response_times
 from monitor.report.figures import Alerts, Digest, Health, KeyWeek, ModelWeek, Mover, OwnerWeek
 from monitor.report.forecast import Floats, Forecast, to_the_end
 from monitor.report.gaps import Gaps, find_gaps
@@ -91,7 +91,8 @@ def build(
     told = tuple(
         each for each in incidents if each.opened_at < weeks.current.until and each.last_seen_at >= weeks.current.since
     )
-    done = tuple(each for each in actions if each.intended_at in weeks.current)
+    every_action = tuple(actions)
+    done = tuple(each for each in every_action if each.intended_at in weeks.current)
     all_gaps = find_gaps(coverage, Window(weeks.edges[0], weeks.edges[-1]))
     is_known = _known_days(all_gaps, weeks.edges)
     n_unknown = find_gaps(coverage, Window(weeks.current.until - STALE_AFTER, weeks.current.until)).n_hours
@@ -125,6 +126,7 @@ def build(
         probes=_probes(verdicts, weeks.current),
         reviews=reviews,
         audit_head=audit_head,
+        times=response_times.summary([each for each in told if each.opened_at in weeks.current], every_action),
     )
 
 

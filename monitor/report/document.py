@@ -13,6 +13,7 @@ from monitor.report.figures import Digest, KeyWeek, ModelWeek, Mover, OwnerWeek
 from monitor.report.forecast import SHARE, Forecast
 from monitor.report.hygiene import Debt
 from monitor.report.limits import LimitForecast
+from monitor.report.response_times import Taken
 from monitor.report.weeks import Window
 
 SCHEMA: Final = 1
@@ -47,6 +48,7 @@ def to_document(digest: Digest) -> Document:
         },
         "forecast": {**_span(weeks.month), **_forecast(digest.month)},
         "alerts": _alerts(digest),
+        "response_times": _times(digest),
         "owners": [_owner(digest, each) for each in digest.owners],
         "keys": [_key(digest, each) for each in digest.keys],
         "models": [_model(digest, each) for each in digest.models],
@@ -80,6 +82,22 @@ def _alerts(digest: Digest) -> Document:
         "unusual_nusd": alerts.unusual_nusd,
         "saved_nusd": alerts.saved_nusd,
     }
+
+
+def _times(digest: Digest) -> Document:
+    times = digest.times
+    named = {
+        "detect": times.detect,
+        "acknowledge": times.acknowledge,
+        "contain": times.contain,
+        "resolve": times.resolve,
+    }
+    told = {name: _taken(taken) for name, taken in named.items()}
+    return {"n_incidents": times.n_incidents, **told}
+
+
+def _taken(taken: Taken) -> Document:
+    return {"n": taken.n, "median_s": _seconds(taken.median), "longest_s": _seconds(taken.longest)}
 
 
 def _monitor(digest: Digest) -> Document:

@@ -12,6 +12,7 @@ from monitor.report.forecast import Forecast
 from monitor.report.gaps import Gaps
 from monitor.report.hygiene import Debt
 from monitor.report.limits import LimitForecast
+from monitor.report.response_times import Summary
 from monitor.report.weeks import Weeks
 
 
@@ -130,7 +131,8 @@ class Digest:
 
     `n_norm`: weeks the norm is made of, 0 where none of them is known well enough. `unattributed_nusd` None: not on record
     any more. `is_known_day`: of each day of `weeks.edges`. `owner`: the digest is of this owner's keys only, None: of all.
-    `audit_head`: the line with the head of the audit trail, kept here because a digest lies outside the store."""
+    `times`: how long the incidents opened in the week took. `audit_head`: the line with the head of the audit trail, kept here
+    because a digest lies outside the store."""
 
     weeks: Weeks
     spent_nusd: int
@@ -159,6 +161,7 @@ class Digest:
     reviews: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     owner: str | None = None
     audit_head: str = ""
+    times: Summary = field(default_factory=Summary)
 
     @property
     def by_day_nusd(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from monitor.report import care, words
+from monitor.report import care, response_times, words
 from monitor.report.figures import Digest, KeyWeek, ModelWeek, OwnerWeek
 from monitor.wording import and_more, change, money, name, one_line, to_the_cent
 
@@ -76,9 +76,9 @@ def _summary(digest: Digest) -> str:
     if digest.owner is None:
         rows += [
             ("Alerts", care.alert_line(digest.alerts)),
-            ("Time to detect", care.detection_line(digest.alerts)),
             ("Saved", care.saved_line(digest.alerts)),
         ]
+    rows += response_times.rows(digest.times)
     return _table(("", ""), [*rows, ("Data", words.completeness(digest))])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from monitor.report import response_times
 from monitor.report.figures import Alerts, Digest, OwnerWeek
 from monitor.report.watching import Review
 
@@ -37,6 +38,7 @@ def part_of(digest: Digest, part: OwnerWeek) -> Digest:
             n_unreviewed=told.count(Review.UNREVIEWED),
             unusual_nusd=sum(each.spent_nusd for each in opened),
         ),
+        times=response_times.summary(opened, part.actions),
         warnings=(),
         audit_head="",
         probes=tuple(each for each in digest.probes if each.key_hash in own),

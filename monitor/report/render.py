@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.domain import Message, MessageKind, Severity, short_id
-from monitor.report import care, words
+from monitor.report import care, response_times, words
 from monitor.report.figures import Digest, KeyWeek, ModelWeek, OwnerWeek
 from monitor.report.owners import part_of
 from monitor.wording import and_more, count, money, name, shorten
@@ -52,6 +52,7 @@ def headline_message(digest: Digest, *, channel: str, now: datetime) -> Message:
             (f"By {words.month_end(digest)}", words.forecast(digest.month)),
             ("Alerts", care.alert_line(digest.alerts)),
             ("Saved", care.saved_line(digest.alerts)),
+            ("Response times", response_times.short_line(digest.times)),
         ),
         sections=_kept(
             (
@@ -77,7 +78,7 @@ def details_message(digest: Digest, *, channel: str, now: datetime, top: int) ->
         severity=Severity.NOTICE,
         title=f"Details, {digest.weeks.days}",
         summary=f"Account: {words.balance(digest)}.",
-        facts=(("Time to detect", care.detection_line(digest.alerts)), *care.health_facts(digest)),
+        facts=(*response_times.rows(digest.times), *care.health_facts(digest)),
         sections=_kept(_details(digest), top),
         footer=" · ".join(part for part in _footer(digest) if part),
         thread=_week(digest),
@@ -91,6 +92,7 @@ def owner_message(digest: Digest, part: OwnerWeek, *, channel: str, now: datetim
     usual = own.norm_of(part.norm_nusd)
     facts = [("A usual week", money(usual))] if usual is not None else []
     facts.append((f"By {words.month_end(digest)}", words.forecast(part.month)))
+    facts.append(("Response times", response_times.short_line(own.times)))
     return Message(
         message_id=f"{_week(digest)}:{short_id('OWNER', part.owner)}:digest",
         kind=MessageKind.DIGEST,

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
+from typing import Final
 
 from monitor.domain import Action, ActionState, Incident, IncidentKind, Verb
-from monitor.wording import duration
+from monitor.wording import count, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,36 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Medians over incidents; None where no incident came so far."""
+class Taken:
+    """One kind of time over incidents: how many of them came so far, their median and the longest; None where none did."""
 
-    n_incidents: int
-    n_contained: int
-    n_resolved: int
-    detect: timedelta | None
-    contain: timedelta | None
-    resolve: timedelta | None
+    n: int = 0
+    median: timedelta | None = None
+    longest: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Over incidents. `contain`: its key was disabled, or capped."""
+
+    n_incidents: int = 0
+    detect: Taken = Taken()
+    acknowledge: Taken = Taken()
+    contain: Taken = Taken()
+    resolve: Taken = Taken()
+
+    @property
+    def named(self) -> tuple[tuple[str, Taken], ...]:
+        """Each time by the name people know it by, in the order in which they pass."""
+        return (
+            ("Time to detect", self.detect),
+            ("Time to acknowledge", self.acknowledge),
+            ("Time to disable or cap", self.contain),
+            ("Time to resolve", self.resolve),
+        )
+
+
+NONE: Final = "no incidents this week: nothing to measure"
 
 
 def of(incident: Incident, actions: Iterable[Action]) -> Times:
@@ -54,17 +76,14 @@ def of(incident: Incident, actions: Iterable[Action]) -> Times:
 
 
 def summary(incidents: Sequence[Incident], actions: Sequence[Action]) -> Summary:
-    """Medians over incidents of keys: of a platform event or a source nobody has an onset."""
+    """Over incidents of keys: of a platform event or a source nobody has an onset."""
     times = [of(each, actions) for each in incidents if each.kind is IncidentKind.KEY]
-    contained = [each.contain for each in times if each.contain is not None]
-    resolved = [each.resolve for each in times if each.resolve is not None]
     return Summary(
         n_incidents=len(times),
-        n_contained=len(contained),
-        n_resolved=len(resolved),
-        detect=_median([each.detect for each in times]),
-        contain=_median(contained),
-        resolve=_median(resolved),
+        detect=_taken(each.detect for each in times),
+        acknowledge=_taken(each.acknowledge for each in times),
+        contain=_taken(each.contain for each in times),
+        resolve=_taken(each.resolve for each in times),
     )
 
 
@@ -77,17 +96,35 @@ def lines(times: Times) -> tuple[str, ...]:
     return tuple(said)
 
 
-def summary_line(found: Summary) -> str:
-    """For people: one line of a digest; empty where there was no incident."""
-    if found.detect is None:
-        return ""
-    parts = [f"noticed {duration(found.detect)} after the onset"]
-    if found.contain is not None:
-        parts.append(f"contained {duration(found.contain)} later ({found.n_contained} of {found.n_incidents})")
-    if found.resolve is not None:
-        parts.append(f"over {duration(found.resolve)} later ({found.n_resolved} of {found.n_incidents})")
-    return f"Incidents, in the median: {', '.join(parts)}"
+def rows(found: Summary) -> tuple[tuple[str, str], ...]:
+    """For people: each time with its median and of how many incidents it is, or that there were none."""
+    if not found.n_incidents:
+        return (("Response times", NONE),)
+    return tuple((called, _said(taken, found.n_incidents)) for called, taken in found.named)
 
 
-def _median(spans: Sequence[timedelta]) -> timedelta | None:
-    return timedelta(seconds=median(span.total_seconds() for span in spans)) if spans else None
+def short_line(found: Summary) -> str:
+    """For people: all in one line."""
+    if not found.n_incidents:
+        return NONE
+    said = [
+        f"{word} {'–' if taken.median is None else duration(taken.median)}"
+        for word, (_, taken) in zip(("detect", "acknowledge", "disable or cap", "resolve"), found.named, strict=True)
+    ]
+    return f"{', '.join(said)} (medians of {count(found.n_incidents, 'incident')})"
+
+
+def _said(taken: Taken, n_incidents: int) -> str:
+    of_how_many = f"{taken.n:,} of {count(n_incidents, 'incident')}"
+    if taken.median is None:
+        return f"none yet ({of_how_many})"
+    if taken.n == 1 or taken.longest is None:
+        return f"{duration(taken.median)} ({of_how_many})"
+    return f"{duration(taken.median)} in the median, {duration(taken.longest)} at most ({of_how_many})"
+
+
+def _taken(spans: Iterable[timedelta | None]) -> Taken:
+    known = [each.total_seconds() for each in spans if each is not None]
+    if not known:
+        return Taken()
+    return Taken(len(known), timedelta(seconds=median(known)), timedelta(seconds=max(known)))

@@ -20,6 +20,7 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Dimension,
     Finding,
     Incident,
     IncidentState,
@@ -71,8 +72,16 @@ class UsageStore(Protocol):
         """USAGE of one bucket size with bucket_start in [since, until), sorted by (bucket_start, key_no, value_no)."""
         ...
 
-    def read_hourly(self, since: datetime, until: datetime, *, key_nos: Collection[int] | None = None) -> pd.DataFrame:
-        """USAGE in hours: an hour's own hourly rows where they were read (coverage known), else the sum of its fine rows."""
+    def read_hourly(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        key_nos: Collection[int] | None = None,
+        dimensions: Collection[Dimension] | None = None,
+    ) -> pd.DataFrame:
+        """USAGE in hours: an hour's own hourly rows where they were read (coverage known), else the sum of its fine rows.
+        `dimensions`: only these; each that is not asked for makes reading faster."""
         ...
 
     def coverage(self, since: datetime, until: datetime, *, bucket_s: int | None = None) -> pd.DataFrame:

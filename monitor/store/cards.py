@@ -8,6 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from monitor.domain import AuditEntry, AuditKind
+from monitor.store import audit
 from monitor.store.base import Card, Outcome, Press
 from monitor.store.database import Database
 from monitor.store.schema import cards, presses
@@ -74,16 +76,21 @@ class SqliteCards:
             if row is not None:
                 return _press(row)
             connection.execute(sqlite.insert(presses).values(_row(press)))
+            audit.append(connection, (_entry(press, press.at),))
         return None
 
-    def note(self, press: Press) -> None:
-        """Writes a press with its outcome; one that has ended keeps what became of it."""
+    def note(self, press: Press, *, at: datetime | None = None) -> None:
+        """Writes a press with its outcome, and its audit row; one that has ended keeps what became of it."""
         row = _row(press)
         insert = sqlite.insert(presses).values(row)
         change = {"outcome": row["outcome"], "detail": row["detail"]}
         is_open = presses.c.outcome == Outcome.TAKEN.value
         with self._database.write(is_synced=True) as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=["press_id"], set_=change, where=is_open))
+            done = connection.execute(
+                insert.on_conflict_do_update(index_elements=["press_id"], set_=change, where=is_open)
+            )
+            if done.rowcount:
+                audit.append(connection, (_entry(press, at or press.at),))
 
     def presses(self, incident_id: str | None = None, *, since: datetime | None = None) -> tuple[Press, ...]:
         """Presses, oldest first; of one incident or of all."""
@@ -94,6 +101,24 @@ class SqliteCards:
             statement = statement.where(_P.at_us >= to_us(since))
         with self._database.read() as connection:
             return tuple(_press(row) for row in connection.execute(statement).all())
+
+
+def _entry(press: Press, at: datetime) -> AuditEntry:
+    """Who pressed what, on which version of which incident, and what became of it. `subject` is what the button named."""
+    return AuditEntry(
+        at=at,
+        kind=AuditKind.PRESSED,
+        by=press.by,
+        subject=press.incident_id or "no incident",
+        incident_id=press.incident_id,
+        why=press.detail,
+        detail={
+            "choice": press.choice,
+            "step": str(press.step),
+            "outcome": press.outcome.value,
+            "press": press.press_id,
+        },
+    )
 
 
 def _row(press: Press) -> dict[str, Any]:

@@ -19,16 +19,25 @@ _N_DIMENSIONS: Final = len(Dimension)
 
 
 def hours_of(
-    connection: sa.Connection, since: int, until: int, *, dimensions: Matrix, key_nos: Collection[int] | None
+    connection: sa.Connection,
+    since: int,
+    until: int,
+    *,
+    dimensions: Matrix,
+    key_nos: Collection[int] | None,
+    wanted: Collection[Dimension] | None = None,
 ) -> Matrix:
-    """Rows with an hour's start in [since, until), sorted by (bucket_start, key_no, value_no); dimensions by value_no."""
-    hourly = read_rows(connection, since, until, bucket_s=HOUR_S, key_nos=key_nos)
+    """Rows with an hour's start in [since, until), sorted by (bucket_start, key_no, value_no); dimensions by value_no.
+    `wanted`: of these dimensions only; each is judged by itself, so that the others make no difference."""
+    value_nos = None if wanted is None else np.flatnonzero(np.isin(dimensions, [int(each) for each in wanted]))
+    hourly = read_rows(connection, since, until, bucket_s=HOUR_S, key_nos=key_nos, value_nos=value_nos)
     first, last = since + -since % HOUR_S, until + -until % HOUR_S
     if first >= last:
         return hourly
     known = KnownHours(read_spans(connection, first, last, bucket_s=HOUR_S), first, last)
     fine = [
-        read_rows(connection, begin, end, bucket_s=BUCKET_S, key_nos=key_nos) for begin, end in known.windows_to_sum()
+        read_rows(connection, begin, end, bucket_s=BUCKET_S, key_nos=key_nos, value_nos=value_nos)
+        for begin, end in known.windows_to_sum(wanted)
     ]
     summed = _sum_by_hour(np.concatenate(fine) if fine else np.empty((0, N_COLUMNS), np.int64))
     if not len(summed):
@@ -54,10 +63,12 @@ class KnownHours:
             [self._count(whole[whole[:, DIMENSION] == dimension], inner=True) > 0 for dimension in range(_N_DIMENSIONS)]
         )
 
-    def windows_to_sum(self) -> list[tuple[int, int]]:
-        """Spans of hours that are not known for every key and dimension: only there ten-minute rows can count."""
-        lacking = self._of_one[self._of_one[:, QUALITY] != KNOWN]
-        is_settled = self._all_known.all(axis=0) & (self._count(lacking, inner=False) == 0)
+    def windows_to_sum(self, wanted: Collection[Dimension] | None = None) -> list[tuple[int, int]]:
+        """Spans of hours that are not known for every key and (wanted) dimension: only there ten-minute rows can count."""
+        numbers = [int(each) for each in (Dimension if wanted is None else wanted)]
+        of_one = self._of_one[np.isin(self._of_one[:, DIMENSION], numbers)]
+        lacking = of_one[of_one[:, QUALITY] != KNOWN]
+        is_settled = self._all_known[numbers].all(axis=0) & (self._count(lacking, inner=False) == 0)
         edges = np.flatnonzero(np.diff(np.concatenate(([True], is_settled, [True])).astype(np.int8)))
         return [(self._first + int(a) * HOUR_S, self._first + int(b) * HOUR_S) for a, b in pairwise(edges)][::2]
 

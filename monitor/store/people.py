@@ -94,7 +94,9 @@ class Outcome(enum.StrEnum):
 
     TAKEN = "taken"  # under way, or cut off by a kill
     DONE = "done"
-    REFUSED = "refused"  # a stranger, or a stale question
+    REFUSED = "refused"  # a stranger, no button of ours, or nothing left to do
+    EXPIRED = "expired"  # the incident has moved on since the button was made
+    DUPLICATE = "duplicate"  # answered by an earlier press
     FAILED = "failed"
 
 
@@ -125,12 +127,14 @@ class CardStore(Protocol):
         ...
 
     def take(self, press: Press, *, stale_before: datetime) -> Press | None:
-        """Writes down a press and takes it up, unless the same one, or the same choice on the same step, was taken up before
-        (and is done, or under way since `stale_before`): then returns that one. None: it is yours to carry out."""
+        """Writes down a press, with its row in the audit trail, and takes it up, unless the same one, or the same choice on the
+        same step, was taken up before (and is done, or under way since `stale_before`): then returns that one. None: it is
+        yours to carry out."""
         ...
 
-    def note(self, press: Press) -> None:
-        """Writes down a press that is not taken up, or what became of one that was."""
+    def note(self, press: Press, *, at: datetime | None = None) -> None:
+        """Writes down a press that is not taken up, or what became of one that was (at `at`), with a row in the audit trail.
+        A press that has ended keeps what became of it, and makes no further row."""
         ...
 
     def presses(self, incident_id: str | None = None, *, since: datetime | None = None) -> tuple[Press, ...]:

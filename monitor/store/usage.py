@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from monitor.domain import BUCKET_S, HOUR_S
+from monitor.domain import BUCKET_S, HOUR_S, Dimension
 from monitor.errors import StoreError
 from monitor.frames import ALL_KEYS, COUNTERS, COVERAGE, USAGE, check, epoch_s, utc_seconds
 from monitor.store import coverage as spans
@@ -97,13 +97,27 @@ class SqliteUsage:
             rows = read_rows(connection, ceil_s(since), ceil_s(until), bucket_s=bucket_s, key_nos=key_nos)
         return self._frame(rows, bucket_s=bucket_s)
 
-    def read_hourly(self, since: datetime, until: datetime, *, key_nos: Collection[int] | None = None) -> pd.DataFrame:
+    def read_hourly(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        key_nos: Collection[int] | None = None,
+        dimensions: Collection[Dimension] | None = None,
+    ) -> pd.DataFrame:
         """USAGE in hours, sorted as `read`. For each (hour, key, dimension) its own hourly rows where there are any or the
         hour is known to have none, else the sum of its ten-minute rows."""
         with self._database.read() as connection:
             self._catalog.agree(connection)
-            dimensions = self._catalog.catalog.dimensions().astype(np.int64)
-            rows = hours_of(connection, ceil_s(since), ceil_s(until), dimensions=dimensions, key_nos=key_nos)
+            of_value = self._catalog.catalog.dimensions().astype(np.int64)
+            rows = hours_of(
+                connection,
+                ceil_s(since),
+                ceil_s(until),
+                dimensions=of_value,
+                key_nos=key_nos,
+                wanted=dimensions,
+            )
         return self._frame(rows, bucket_s=HOUR_S)
 
     def coverage(self, since: datetime, until: datetime, *, bucket_s: int | None = None) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
@@ -17,7 +18,7 @@ N_COLUMNS: Final = 8
 _MAX_SEEKS: Final = 200_000  # about as long as reading a quarter of a million rows
 
 
-def _statements(table: sa.Table) -> tuple[str, str, str]:
+def _statements(table: sa.Table) -> tuple[str, str, str, str]:
     bucket, key = table.c.bucket_start, table.c.key_no
     whole = sa.select(*table.columns).where(bucket >= sa.bindparam("a"), bucket < sa.bindparam("b"))
     starts = sa.select(sa.bindparam("first", type_=sa.Integer).label("start")).cte("starts", recursive=True)
@@ -31,17 +32,37 @@ def _statements(table: sa.Table) -> tuple[str, str, str]:
         sa.select(sa.func.min(bucket)).scalar_subquery(), sa.select(sa.func.max(bucket)).scalar_subquery()
     )
     # SQLite keeps the order of a CROSS JOIN: seek each bucket and key, never scan the window.
-    return sql(whole.order_by(*table.primary_key)), sql(seeks).replace(" JOIN ", " CROSS JOIN "), sql(edges)
+    of_values = sa.select(sa.func.json_each(sa.bindparam("values")).table_valued("value").c.value)
+    some = whole.where(table.c.value_no.in_(of_values)).order_by(*table.primary_key)
+    return (
+        sql(whole.order_by(*table.primary_key)),
+        sql(some),
+        sql(seeks).replace(" JOIN ", " CROSS JOIN "),
+        sql(edges),
+    )
 
 
 _SQL: Final = {bucket_s: _statements(table) for bucket_s, table in USAGE_TABLES.items()}
 
 
 def read_rows(
-    connection: sa.Connection, since: int, until: int, *, bucket_s: int, key_nos: Collection[int] | None = None
+    connection: sa.Connection,
+    since: int,
+    until: int,
+    *,
+    bucket_s: int,
+    key_nos: Collection[int] | None = None,
+    value_nos: npt.NDArray[np.int64] | None = None,
 ) -> Matrix:
-    """int64[n, 8] with bucket_start in [since, until), sorted by (bucket_start, key_no, value_no)."""
-    whole, seeks, edges = _SQL[bucket_s]
+    """int64[n, 8] with bucket_start in [since, until), sorted by (bucket_start, key_no, value_no).
+
+    `value_nos`: of these values only; SQLite leaves the others out, since handing out rows is what costs."""
+    whole, some, seeks, edges = _SQL[bucket_s]
+    if value_nos is not None and key_nos is None:
+        return fetch(connection, some, (since, until, str(value_nos.tolist())), N_COLUMNS)
+    if value_nos is not None:
+        rows = read_rows(connection, since, until, bucket_s=bucket_s, key_nos=key_nos)
+        return rows[np.isin(rows[:, 2], value_nos)]
     if key_nos is None:
         return fetch(connection, whole, (since, until), N_COLUMNS)
     first, last = connection.exec_driver_sql(edges).one()

@@ -93,3 +93,12 @@ def test_keys_whose_messages_reach_nobody_are_a_finding_of_hygiene(run, store_fi
 
     hygiene = {row["name"]: row["hygiene"] for row in rows}
     assert "nobody to tell" not in hygiene["search-prod"] and "nobody to tell" in hygiene["ci"]
+
+
+def test_the_home_is_shown_as_an_operator_sees_it(run, store_file: Path, tmp_path: Path):
+    result = run("preview", "home")
+
+    assert result.exit_code == 0 and "All keys: " in result.stdout and "search-prod" in result.stdout
+    assert "as an operator sees it" in result.stderr
+    assert run("preview", "home", "--html", str(tmp_path / "home.html")).exit_code == 0
+    assert "All keys: " in (tmp_path / "home.html").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from build import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.domain import AuditKind
 from monitor.store.base import Card, Outcome, Press, Store
 from monitor.store.sqlite import open_store
 
@@ -100,6 +101,19 @@ def test_what_became_of_a_press_stands(store: Store) -> None:
 
     (kept,) = store.cards.presses("INC-1")
     assert (kept.outcome, kept.detail) == (Outcome.DONE, "key disabled")
+
+
+def test_each_press_has_its_rows_in_the_audit_trail_and_what_changes_nothing_has_none(store: Store) -> None:
+    store.cards.take(PRESS, stale_before=LONG_AGO)
+    store.cards.take(PRESS, stale_before=LONG_AGO)
+    store.cards.note(replace(PRESS, outcome=Outcome.DONE, detail="key disabled"), at=NOW + timedelta(seconds=9))
+    store.cards.note(replace(PRESS, outcome=Outcome.FAILED, detail="too late"))
+
+    taken, done = store.audit.rows(kind=AuditKind.PRESSED)
+
+    assert (taken.by, taken.incident_id, taken.why, done.why) == (PRESS.by, "INC-1", "", "key disabled")
+    assert done.at_us - taken.at_us == 9_000_000
+    assert store.audit.verify().is_ok
 
 
 def test_presses_are_read_in_order_by_incident_and_by_time(store: Store) -> None:

@@ -25,6 +25,7 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
+    Dimension,
     Finding,
     Incident,
     IncidentState,
@@ -357,6 +358,9 @@ def test_usage_and_coverage_follow_the_plain_model(
         assert rows_of(store.usage.read_hourly(*EVER)) == hourly_model(rows, spans)
         one_key = store.usage.read_hourly(*EVER, key_nos=[1])
         assert rows_of(one_key) == [row for row in hourly_model(rows, spans) if row[2] == 1]
+        wanted = ({Dimension.MODEL}, {Dimension.APP, Dimension.COUNTRY}, set())[len(rows) % 3]
+        some = store.usage.read_hourly(*EVER, dimensions=wanted, key_nos=None if len(spans) % 2 else KEYS)
+        assert rows_of(some) == [row for row in hourly_model(rows, spans) if row[3] in wanted]
         for store in stores:
             store.maintenance.close()
 

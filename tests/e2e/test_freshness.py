@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from whole import NOW, Whole, whole
 
+from monitor.collect.quality import Known
+from monitor.demo import attacks
 from monitor.domain import Quality
 
 
@@ -44,3 +46,24 @@ async def test_settling_at_the_start_of_an_hour_takes_nothing_from_what_is_known
 
             # then
             assert not_known(it) == {}, f"{minute} minutes after the start"
+
+
+@pytest.mark.parametrize("minute", [9, 40, 59])
+async def test_a_drill_down_alone_makes_the_trailing_hour_of_its_key_known(tmp_path: Path, minute: int) -> None:
+    # given: a service that knows nothing of the last hours, and whose lanes over all keys are not due
+    async with whole(tmp_path, n_keys=12, now=NOW.replace(minute=minute)) as it:
+        await it.watch.cycle()
+        it.app.pipeline.known = Known()
+        for lane in it.watch.lanes:
+            lane.due = float("inf")
+
+        # when: a key bursts, and is looked into
+        stolen = next(key for kind in ("service", "product", "developer") for key in it.world.busy(kind))
+        theft = attacks.smash_and_grab(stolen, it.world.fleet, start=it.clock.now(), burst_after=timedelta(minutes=1))
+        it.world.start(theft)
+        reports = await it.tick(4)
+
+        # then
+        assert any(report.n_bursts for report in reports)
+        missing = not_known(it)
+        assert missing and stolen.key_hash not in missing

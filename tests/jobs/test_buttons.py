@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from slack_build import ANN, BOB, EVE, KEY, alert, an_app_on_slack, an_open_inci
 
 from monitor import daemon
 from monitor.demo.slack import FakeSlack
-from monitor.domain import ActionState, Choice, IncidentState, MessageKind, Plan
+from monitor.domain import ActionState, AuditKind, Choice, IncidentState, MessageKind, Plan
 from monitor.errors import Unavailable
 from monitor.jobs import buttons
 from monitor.jobs.answers import AppDesk, Desk
@@ -146,7 +147,7 @@ async def test_a_button_of_an_earlier_step_is_stale(tmp_path: Path) -> None:
         await slack.socket.press(slack.messages()[0], "disable", user=ANN)
         (press,) = await settled(app, 1)
 
-        assert press.outcome is Outcome.REFUSED and not is_disabled(app)
+        assert press.outcome is Outcome.EXPIRED and not is_disabled(app)
         assert "has moved on since: it is at step 2, this was step 1" in (await whispers(slack))[0]
 
 
@@ -161,7 +162,7 @@ async def test_a_button_of_an_incident_that_is_gone_is_stale(tmp_path: Path) -> 
         await slack.socket.press(message, "disable", user=ANN)
         (press,) = await settled(app, 1)
 
-        assert press.outcome is Outcome.REFUSED and not is_disabled(app)
+        assert press.outcome is Outcome.EXPIRED and not is_disabled(app)
 
 
 async def press_of(slack: FakeSlack, choice: str, user: str, value: str | None = None) -> Pressed:
@@ -282,7 +283,7 @@ async def test_an_incident_that_is_over_takes_no_opinion_any_more(tmp_path: Path
         await slack.socket.press(slack.messages()[0], "expected", user=ANN)
         (press,) = await settled(app, 1)
 
-        assert press.outcome is Outcome.REFUSED and app.store.feedback.said() == ()
+        assert press.outcome is Outcome.EXPIRED and app.store.feedback.said() == ()
 
 
 async def test_a_snooze_is_a_silence_until_then(tmp_path: Path) -> None:
@@ -327,12 +328,14 @@ async def test_each_button_calls_its_method_of_the_desk_with_incident_step_and_t
         assert desk.done == [(name, INCIDENT.incident_id, 1, until)]
 
 
-async def test_without_a_token_or_anybody_allowed_there_are_no_buttons(tmp_path: Path) -> None:
-    async with an_app_on_slack(tmp_path, slack={"allowed_users": []}) as (app, slack):
+@pytest.mark.parametrize("more", [{"allowed_users": []}, {"app_token": None}], ids=["nobody", "no token"])
+async def test_without_a_token_or_anybody_allowed_there_are_no_buttons(tmp_path: Path, more: dict[str, Any]) -> None:
+    async with an_app_on_slack(tmp_path, slack=more) as (app, slack):
         await alert(app, INCIDENT)
 
         async with daemon.listening(app):
-            assert slack.socket.opened == []
+            await asyncio.sleep(0)
+            assert app.settings.slack.app_token is not None or slack.socket.opened == []
         assert "actions" not in {block["type"] for block in slack.messages()[0].blocks}
 
 
@@ -361,3 +364,75 @@ async def test_the_message_of_an_action_in_the_crowd_of_kinds_asks_only_what_fit
         kinds = {entry.message.kind: entry.message.ask for entry in app.store.outbox.entries()}
         ask = kinds[MessageKind.ACTION]
         assert ask is not None and ask.choices == (Choice.RESTORE,)
+
+
+def trail(app: App) -> list[tuple[str, str, str, str, str]]:
+    """(who, which incident, choice, step, outcome) of each press in the audit trail."""
+    return [
+        (row.by, row.incident_id, *(json.loads(row.detail)[name] for name in ("choice", "step", "outcome")))
+        for row in app.store.audit.rows(kind=AuditKind.PRESSED)
+    ]
+
+
+async def test_a_press_that_acts_is_in_the_audit_trail_before_and_after(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+
+        await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN))
+
+        mine = (f"slack:{ANN}", INCIDENT.incident_id, "disable", "1")
+        assert trail(app) == [(*mine, "taken"), (*mine, "done")]
+        assert app.store.audit.rows(kind=AuditKind.PRESSED)[-1].why == "key disabled"
+        assert app.store.audit.verify().is_ok
+
+
+async def test_a_refused_press_is_in_the_audit_trail_with_the_reason(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+
+        await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", EVE))
+        await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN, "no button of ours"))
+
+        assert trail(app) == [
+            (f"slack:{EVE}", INCIDENT.incident_id, "disable", "1", "refused"),
+            (f"slack:{ANN}", "", "disable", "0", "refused"),
+        ]
+        stranger, unknown = app.store.audit.rows(kind=AuditKind.PRESSED)
+        assert "not allowed" in stranger.why and "not one of this version" in unknown.why
+
+
+async def test_a_duplicate_press_is_in_the_audit_trail_with_who_was_first(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path, slack={"allowed_users": [ANN, BOB]}) as (app, slack):
+        await alert(app, INCIDENT)
+        first, second = await press_of(slack, "disable", ANN), await press_of(slack, "disable", BOB)
+
+        for press in (first, second, first):  # Slack tells of the first one again
+            await buttons.pressed(app, AppDesk(app), press)
+
+        assert [row[-1] for row in trail(app)] == ["taken", "done", "duplicate"]
+        last = app.store.audit.rows(kind=AuditKind.PRESSED)[-1]
+        assert last.by == f"slack:{BOB}" and f"by slack:{ANN}" in last.why
+
+
+async def test_an_expired_press_is_in_the_audit_trail_with_both_versions(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+        app.store.ledger.commit((), Plan(app.now(), incidents=(replace(INCIDENT, step=2),)), ())
+
+        await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN))
+
+        assert trail(app) == [(f"slack:{ANN}", INCIDENT.incident_id, "disable", "1", "expired")]
+        assert "at step 2, this was step 1" in app.store.audit.rows(kind=AuditKind.PRESSED)[0].why
+
+
+async def test_a_failed_press_is_in_the_audit_trail(tmp_path: Path) -> None:
+    async with an_app_on_slack(tmp_path) as (app, slack):
+        await alert(app, INCIDENT)
+        control = app.control
+        assert isinstance(control, FakeKeys)
+        from fake_keys import Fault
+
+        control.faults = {0: Fault(Unavailable("503"))}
+        await buttons.pressed(app, AppDesk(app), await press_of(slack, "disable", ANN))
+
+        assert [row[-1] for row in trail(app)] == ["taken", "failed"]

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from build import a_key
-from slack_build import ANN, KEY, alert, an_app_on_slack, an_open_incident, later
+from slack_build import ANN, ANN_THERE, KEY, FakeDirectory, alert, an_app_on_slack, an_open_incident, later
 
+from monitor import daemon
 from monitor.demo import faults
 from monitor.demo.faults import Fault
-from monitor.domain import Member
+from monitor.demo.slack import FakeSlack
+from monitor.domain import Incident, IncidentState, Plan, Severity
 from monitor.errors import Unauthorized
-from monitor.jobs import cards, owners
+from monitor.jobs import cards, desk, owners
 from monitor.jobs.app import App
+from monitor.jobs.deliver import deliver
 
 INCIDENT = an_open_incident()
-ANN_THERE = Member("user-1", "ann@example.com", "Ann Lee")
-
-
-@dataclass
-class FakeDirectory:
-    people: Sequence[Member] = (ANN_THERE,)
-    error: Unauthorized | None = None
-    n_asked: int = field(default=0)
-
-    async def members(self) -> tuple[Member, ...]:
-        self.n_asked += 1
-        if self.error is not None:
-            raise self.error
-        return tuple(self.people)
 
 
 def why(app: App) -> str:
@@ -45,7 +37,7 @@ async def test_the_creator_of_a_key_no_route_matches_gets_a_direct_message(tmp_p
 
         await alert(app, INCIDENT)
 
-        (message,) = slack.messages()
+        message = slack.messages()[0]
         assert message.channel.startswith("D0")
         assert "Ann Lee" in str(message.blocks)
         assert why(app) == "the key's creator: no route matches"
@@ -59,9 +51,9 @@ async def test_a_direct_alert_gets_its_picture_and_is_edited_and_found_again(tmp
 
         await cards.refresh(app)
 
-        (entry,) = app.store.outbox.entries()
+        entry = app.store.outbox.entries()[0]
         assert entry.message.channel == ANN
-        assert slack.messages()[0].edits and len(slack.files.shared()) == 1
+        assert slack.messages()[0].edits and len(slack.files.shared()) == 2
         assert await app.notifier.find(entry.message) == entry.receipt
 
 
@@ -166,3 +158,76 @@ async def test_no_address_is_kept(tmp_path: Path) -> None:
         await owners.refresh(app)
 
         assert "@" not in str(app.store.state.get("creators"))
+
+
+@asynccontextmanager
+async def told_directly(
+    state_dir: Path, incident: Incident, **slack_fields: object
+) -> AsyncIterator[tuple[App, FakeSlack]]:
+    """The key's creator was told of an incident."""
+    async with an_app_on_slack(state_dir, slack=slack_fields) as (app, slack):
+        app.directory = FakeDirectory()
+        await owners.refresh(app)
+        await alert(app, incident)
+        yield app, slack
+
+
+async def test_a_critical_incident_told_to_one_person_is_told_to_the_operators_too(tmp_path: Path) -> None:
+    async with told_directly(tmp_path, INCIDENT) as (_, slack):
+        (copy,) = slack.messages("alerts")
+        assert len(slack.messages()) == 2
+        assert "Ann Lee (the key's creator, told directly)" in str(copy.blocks)
+        assert "'action_id': 'disable'" in str(copy.blocks)
+
+
+@pytest.mark.parametrize(
+    ("severity", "setting", "is_copied"),
+    [
+        (Severity.WARNING, "critical", False),
+        (Severity.WARNING, "warning", True),
+        (Severity.NOTICE, "notice", True),
+        (Severity.CRITICAL, "off", False),
+    ],
+)
+async def test_from_which_severity_on_operators_hear_of_it_is_a_setting(
+    tmp_path: Path, severity: Severity, setting: str, is_copied: bool
+) -> None:
+    async with told_directly(tmp_path, replace(INCIDENT, severity=severity), direct_copies=setting) as (_, slack):
+        assert bool(slack.messages("alerts")) is is_copied
+        assert len(slack.messages()) == 1 + is_copied
+
+
+async def test_the_operators_copy_is_edited_and_closed_like_the_first(tmp_path: Path) -> None:
+    async with told_directly(tmp_path, INCIDENT) as (app, slack):
+        await cards.refresh(app)
+        later(app, 1)
+        over = replace(INCIDENT, state=IncidentState.RESOLVED, resolved_at=app.now(), told_step=1)
+        app.store.ledger.commit((), Plan(app.now(), incidents=(over,)), desk.farewell(app, over, app.now()))
+        await deliver(app)
+        await cards.refresh(app)
+
+        copy, *replies = slack.messages("alerts")
+        assert "Resolved: search-prod" in str(copy.blocks)
+        assert all(message.thread_ts == copy.ts for message in replies)
+        assert any("is over" in str(message.blocks) for message in replies)
+        assert len([message for message in replies if message.files]) == 2
+
+
+async def test_a_press_in_the_operators_copy_acts_and_both_show_it(tmp_path: Path) -> None:
+    async with told_directly(tmp_path, INCIDENT) as (app, slack):
+        async with daemon.listening(app):
+            await slack.socket.connected()
+            await slack.socket.press(slack.messages("alerts")[0], "acknowledge", user=ANN)
+            async with asyncio.timeout(10):
+                while not all(message.edits for message in slack.messages()[:2]):
+                    await asyncio.sleep(0.01)
+
+        assert all("acknowledged (slack:" in str(message.blocks) for message in slack.messages()[:2])
+
+
+async def test_what_goes_to_a_channel_is_not_copied(tmp_path: Path) -> None:
+    routes = [{"channel": "#ops", "key_name": "search"}]
+    async with an_app_on_slack(tmp_path, routes=routes) as (app, slack):
+        await alert(app, INCIDENT)
+
+        assert len(slack.messages()) == 1

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import yaml
+from pydantic import SecretStr
 
 from monitor import config
 from monitor.demo.conversations import SCOPES as KNOWN_TO_THE_FAKE
+from monitor.notify.asked import COMMAND
 from monitor.notify.scopes import SCOPES, missing, wanted
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,8 @@ METHODS = {
     "conversations.replies": "channels:history groups:history im:history",
     "conversations.info": "channels:read groups:read",
     "conversations.list": "channels:read groups:read",
+    "conversations.members": "channels:read groups:read",
+    "views.publish": "",
     "conversations.open": "im:write",
     "usergroups.users.list": "usergroups:read",
     "users.lookupByEmail": "users:read users:read.email",
@@ -37,7 +41,9 @@ METHODS = {
 def called() -> set[str]:
     """Methods named in the code that talks to Slack."""
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "monitor" / "notify").glob("slack*.py"))
-    return set(re.findall(r'"((?:chat|conversations|usergroups|users|files|auth|apps)\.[A-Za-z.]*[A-Za-z])"', text))
+    return set(
+        re.findall(r'"((?:chat|conversations|views|usergroups|users|files|auth|apps)\.[A-Za-z.]*[A-Za-z])"', text)
+    )
 
 
 def test_every_method_called_is_known_with_its_scopes() -> None:
@@ -47,7 +53,7 @@ def test_every_method_called_is_known_with_its_scopes() -> None:
 def test_the_scopes_in_use_are_those_of_the_methods_called() -> None:
     needed = {scope for scopes in METHODS.values() for scope in scopes.split()}
 
-    assert set(SCOPES) == needed | {"chat:write.public"}  # an option of chat.postMessage
+    assert set(SCOPES) == needed | {"chat:write.public", "commands"}  # an option of chat.postMessage; no method at all
 
 
 def test_the_manifest_asks_for_exactly_the_scopes_in_use() -> None:
@@ -56,7 +62,7 @@ def test_the_manifest_asks_for_exactly_the_scopes_in_use() -> None:
 
 
 def test_every_scope_says_why_it_is_needed() -> None:
-    lines = [line for line in TEXT.splitlines() if line.strip().startswith("- ")]
+    lines = [line for line in TEXT.partition("    bot:")[2].partition("settings:")[0].splitlines() if "- " in line]
 
     assert len(lines) == len(SCOPES)
     assert all("# " in line for line in lines)
@@ -66,6 +72,22 @@ def test_buttons_come_through_socket_mode_and_no_address_is_called() -> None:
     assert MANIFEST["settings"]["socket_mode_enabled"] is True
     assert MANIFEST["settings"]["interactivity"] == {"is_enabled": True}
     assert not re.search(r"https?://(?!api\.slack\.com)", TEXT)
+
+
+def test_the_command_and_the_home_are_asked_for_as_the_code_answers_them() -> None:
+    (command,) = MANIFEST["features"]["slash_commands"]
+
+    assert command["command"] == COMMAND and "url" not in command
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is True
+    assert MANIFEST["settings"]["event_subscriptions"] == {"bot_events": ["app_home_opened"]}
+
+
+def test_the_scope_of_the_command_is_missed_only_where_somebody_listens() -> None:
+    granted = [scope for scope in SCOPES if scope != "commands"]
+
+    assert missing(granted, config.Slack(message_creators=False)) == []
+    (told,) = missing(granted, config.Slack(app_token=SecretStr("app-token")))
+    assert "commands" in told and COMMAND in told
 
 
 def test_the_fake_grants_what_the_code_needs() -> None:

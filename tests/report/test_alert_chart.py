@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from datetime import timedelta
 
 import build
@@ -14,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import frames
-from monitor.domain import HOUR_S, NUSD, Dimension, Incident
+from monitor.domain import HOUR_S, NUSD, Dimension, Incident, IncidentState
 from monitor.frames import Catalog
-from monitor.report.alert_chart import MOST_MODELS, Chart, chart, gaps, reads_from, told
+from monitor.report.alert_chart import MOST_MODELS, Chart, Mark, chart, gaps, reads_from, told
 from monitor.report.alert_drawing import SIZE, drawn
 
 KEY_NO = 0
@@ -29,6 +30,7 @@ def a_chart(
     now=NOW + timedelta(minutes=10),
     days: int = 0,
     coverage=None,
+    marks=(),
 ) -> Chart:
     """Rows of (hours before NOW, model, dollars); with `days` a dollar each hour on vendor/usual before them."""
     catalog = Catalog([incident.key_hash])
@@ -46,7 +48,7 @@ def a_chart(
     ]
     usage = build.usage(*listed, bucket_s=HOUR_S)
     known = frames.empty(frames.COVERAGE) if coverage is None else coverage
-    return chart(usage, known, key_no=KEY_NO, catalog=catalog, incident=incident, now=now)
+    return chart(usage, known, key_no=KEY_NO, catalog=catalog, incident=incident, now=now, marks=marks)
 
 
 def test_seven_days_are_shown_up_to_the_hour_under_way():
@@ -130,3 +132,37 @@ def test_usage_is_read_four_weeks_before_the_onset_in_whole_hours():
 
     assert since <= INCIDENT.onset_at - timedelta(days=28)
     assert since.timestamp() % HOUR_S == 0
+
+
+OVER = an_incident(
+    1,
+    state=IncidentState.RESOLVED,
+    onset_at=NOW - timedelta(days=12),
+    last_seen_at=NOW - timedelta(hours=2),
+    causes=(a_cause("vendor/opus"),),
+)
+
+
+def test_an_incident_that_is_over_is_shown_whole_with_the_day_before_it_and_what_was_done():
+    marks = [Mark(NOW - timedelta(hours=2), "disabled"), Mark(NOW - timedelta(days=90), "restored")]
+
+    shown = a_chart((3, "vendor/opus", 40.0), incident=OVER, days=40, marks=marks)
+
+    assert len(shown.hours_s) >= 13 * 24
+    assert shown.is_over and shown.marks == (marks[0],)
+    said = told(shown)
+    assert "Hourly spend of the last 13 days." in said and "The key was disabled 23 Nov 10:00 UTC." in said
+    assert "lasted 11 d 22 h." in said
+
+
+def test_no_picture_reaches_back_for_ever():
+    endless = replace(OVER, onset_at=NOW - timedelta(days=300))
+
+    assert len(a_chart(incident=endless).hours_s) == 35 * 24
+
+
+def test_a_picture_with_marks_is_drawn_and_the_mark_is_seen():
+    plain = a_chart((3, "vendor/opus", 40.0), incident=OVER, days=40)
+    marked = a_chart((3, "vendor/opus", 40.0), incident=OVER, days=40, marks=[Mark(NOW - timedelta(hours=9), "capped")])
+
+    assert drawn(plain) != drawn(marked)

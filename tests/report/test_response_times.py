@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from build import NOW, an_action, an_incident
+from build import NOW, a_key, an_action, an_incident
+from digest_build import MONDAY, WEEKS, a_digest, a_usage
 
-from monitor.domain import ActionState, IncidentKind, IncidentState, Verb
+from monitor.domain import NUSD, ActionState, IncidentKind, IncidentState, Verb
 from monitor.report import response_times
-from monitor.report.response_times import Summary, Times
+from monitor.report.document import to_document
+from monitor.report.markdown import to_markdown
+from monitor.report.page import to_html
+from monitor.report.render import to_messages
+from monitor.report.response_times import Summary, Taken, Times
 
 MINUTE = timedelta(minutes=1)
 
@@ -65,11 +71,54 @@ def test_the_summary_is_of_medians_over_keys():
         opened(4, kind=IncidentKind.PLATFORM),
     )
     found = response_times.summary(incidents, (an_end(5),))
-    assert found == Summary(3, 1, 1, 20 * MINUTE, 5 * MINUTE, 40 * MINUTE)
-    assert response_times.summary_line(found) == (
-        "Incidents, in the median: noticed 20 min after the onset, contained 5 min later (1 of 3), over 40 min later (1 of 3)"
+    assert found == Summary(
+        3,
+        detect=Taken(3, 20 * MINUTE, 30 * MINUTE),
+        acknowledge=Taken(),
+        contain=Taken(1, 5 * MINUTE, 5 * MINUTE),
+        resolve=Taken(1, 40 * MINUTE, 40 * MINUTE),
+    )
+    assert response_times.rows(found) == (
+        ("Time to detect", "20 min in the median, 30 min at most (3 of 3 incidents)"),
+        ("Time to acknowledge", "none yet (0 of 3 incidents)"),
+        ("Time to disable or cap", "5 min (1 of 3 incidents)"),
+        ("Time to resolve", "40 min (1 of 3 incidents)"),
+    )
+    assert response_times.short_line(found) == (
+        "detect 20 min, acknowledge –, disable or cap 5 min, resolve 40 min (medians of 3 incidents)"
     )
 
 
-def test_a_week_without_incidents_says_nothing():
-    assert response_times.summary_line(response_times.summary((), ())) == ""
+def test_a_week_without_incidents_says_so():
+    found = response_times.summary((), ())
+
+    assert response_times.rows(found) == (("Response times", "no incidents this week: nothing to measure"),)
+    assert response_times.short_line(found) == "no incidents this week: nothing to measure"
+
+
+def test_the_digest_counts_the_incidents_opened_in_its_week_in_every_form():
+    opened_now = replace(
+        an_incident(1, at=WEEKS.current.since + 9 * timedelta(hours=1)),
+        acknowledged_at=WEEKS.current.since + 9 * timedelta(hours=1),
+    )
+    before = an_incident(2, at=WEEKS.current.since + 30 * MINUTE)  # opened in the week before, seen in this one
+    digest = a_digest(a_usage([(1, 0, 200, NUSD)]), [a_key(1)], incidents=[opened_now, before])
+
+    assert digest.times.n_incidents == 1
+    assert to_document(digest)["response_times"]["acknowledge"] == {"n": 1, "median_s": 3600, "longest_s": 3600}
+    assert "Time to acknowledge | 1 h (1 of 1 incident)" in to_markdown(digest, top=5)
+    head, details = to_messages(digest, channel="#a", now=MONDAY, top=5)[:2]
+    assert ("Time to acknowledge", "1 h (1 of 1 incident)") in details.facts
+    assert "acknowledge 1 h" in dict(head.facts)["Response times"]
+    page = to_html(digest)
+    assert "Time to acknowledge" in page and "1 of 1 incident" in page
+
+
+def test_a_digest_without_incidents_says_so_in_every_form():
+    digest = a_digest(a_usage([(1, 0, 200, NUSD)]), [a_key(1)])
+    said = "no incidents this week: nothing to measure"
+
+    assert said in to_markdown(digest, top=5)
+    assert said in str(to_messages(digest, channel="#a", now=MONDAY, top=5)[0].facts)
+    assert said.capitalize() in to_html(digest)
+    assert to_document(digest)["response_times"]["n_incidents"] == 0

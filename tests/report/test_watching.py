@@ -57,7 +57,6 @@ def test_time_to_detect_runs_from_the_first_unusual_bucket() -> None:
     found = week_of(an_opened(1, took=10 * MINUTE), an_opened(2, took=20 * MINUTE), an_opened(3, took=3 * HOUR))
 
     assert (found.median_to_detect, found.longest_to_detect) == (20 * MINUTE, 3 * HOUR)
-    assert care.detection_line(week_of()) == "nothing to detect"
 
 
 def test_saved_is_the_unusual_rate_until_somebody_would_have_looked() -> None:

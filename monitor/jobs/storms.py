@@ -1,0 +1,163 @@
+"""Keeps the one message of an event of many keys true, as `cards` does with the alert of a single key: compared and mended, never
+queued. Its pages beyond the first are replies in its thread; those that lack are sent through the outbox, once.
+
+The first page is edited only once every further page stands: no name is ever missing from the thread."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from monitor.domain import Incident, IncidentKind, IncidentState, Message, MessageKind, Receipt
+from monitor.errors import DeliveryError, SinkUnauthorized
+from monitor.jobs.app import App
+from monitor.notify import slack_blocks, storm
+from monitor.notify.base import Board
+from monitor.notify.parts import parts
+from monitor.notify.storm import Member
+from monitor.store.base import Delivery, OutboxEntry
+
+log = logging.getLogger(__name__)
+
+LOOK_BACK: Final = timedelta(days=2)
+QUIET: Final = timedelta(minutes=5)
+"""Dollars that go on counting are shown anew no sooner than this; states at once."""
+
+SETTLED: Final = timedelta(hours=1)
+"""After an end that was shown, keys put back are still shown for so long."""
+
+RETRY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What should stand: `edits` of delivered messages, the last page first; `lacking` are to be sent; `is_whole`: all pages
+    stand, or never will."""
+
+    root: Message
+    edits: tuple[tuple[Message, Receipt], ...]
+    lacking: tuple[Message, ...]
+    is_whole: bool
+    urgent: str
+
+
+async def refresh(app: App, board: Board) -> int:
+    """One run; returns how many messages were edited. A sink that fails is logged and tried again later. Raises StoreError."""
+    n_edited = 0
+    for event in await asyncio.to_thread(_events, app):
+        try:
+            n_edited += await _one(app, board, event)
+        except DeliveryError as error:
+            log.warning("storm_not_edited", extra={"incident": event.incident_id, "error": str(error)})
+            until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
+            card = app.store.cards.card(event.incident_id)
+            await asyncio.to_thread(app.store.cards.put, replace(card, due_at=until))
+            break
+    return n_edited
+
+
+async def _one(app: App, board: Board, event: Incident) -> int:
+    now = app.clock.now()
+    before = await asyncio.to_thread(app.store.cards.card, event.incident_id)
+    if (before.due_at is not None and before.due_at > now) or _is_settled(event, before.shown_at, app.now()):
+        return 0
+    pages = await asyncio.to_thread(_pages, app, event)
+    if pages is None:
+        return 0
+    if pages.lacking:
+        await asyncio.to_thread(app.store.outbox.add, pages.lacking, app.clock.now())
+        return 0
+    is_soon = before.shown_at is not None and now - before.shown_at < QUIET
+    if not pages.is_whole or (before.shown == pages.urgent and is_soon):
+        return 0
+    n_edited = 0
+    for page, receipt in pages.edits:
+        n_edited += await _edited(app, board, page, receipt)
+    if n_edited or before.shown != pages.urgent:
+        shown = replace(before, shown=pages.urgent, shown_at=now, due_at=None)
+        await asyncio.to_thread(app.store.cards.put, shown)
+    return n_edited
+
+
+async def _edited(app: App, board: Board, page: Message, receipt: Receipt) -> bool:
+    """Edits one page where it does not show this already. A page that Slack refuses for good is left as it is."""
+    shown = await asyncio.to_thread(app.store.cards.card, page.message_id)
+    text, blocks, _ = slack_blocks.render(page)
+    digest = _digest([text, blocks])
+    if shown.shown == digest:
+        return False
+    try:
+        await board.update(page, receipt)
+    except DeliveryError as error:
+        if not error.permanent or isinstance(error, SinkUnauthorized):
+            raise
+        log.warning("edit_refused", extra={"message_id": page.message_id, "error": str(error)})
+    await asyncio.to_thread(app.store.cards.put, replace(shown, shown=digest, shown_at=app.clock.now()))
+    return True
+
+
+def _events(app: App) -> list[Incident]:
+    ledger, since = app.store.ledger, app.now() - LOOK_BACK
+    alive = [state for state in IncidentState if state is not IncidentState.RESOLVED]
+    found = (*ledger.incidents(states=alive), *ledger.incidents(states={IncidentState.RESOLVED}, since=since))
+    return [each for each in found if each.kind is IncidentKind.PLATFORM]
+
+
+def _is_settled(event: Incident, shown_at: datetime | None, now: datetime) -> bool:
+    ended = event.resolved_at
+    if event.is_alive or ended is None or shown_at is None:
+        return False
+    return shown_at > ended and now - ended > SETTLED
+
+
+def _pages(app: App, event: Incident) -> Pages | None:
+    """None where the event's own message was not delivered (yet)."""
+    store = app.store
+    entries = store.outbox.entries(thread=event.incident_id)
+    delivered = [each for each in entries if each.state is Delivery.DELIVERED and each.receipt is not None]
+    first = min(delivered, key=lambda each: each.receipt.reference if each.receipt else "", default=None)
+    if first is None or first.message.kind is not MessageKind.SOURCE:
+        return None
+    root, by_id = first.message, {each.message.message_id: each for each in entries}
+    members = _members(app, event)
+    pages = parts(storm.card(root, event, members))
+    ours = {page.message_id for page in pages}
+    unneeded = [
+        storm.emptied(each.message)
+        for each in delivered
+        if each.message.message_id.startswith(f"{root.message_id}~") and each.message.message_id not in ours
+    ]
+    lacking = tuple(replace(page, created_at=app.clock.now()) for page in pages if page.message_id not in by_id)
+    return Pages(
+        root=root,
+        edits=tuple(_delivered([*reversed(pages), *unneeded], by_id)),
+        lacking=lacking,
+        is_whole=all(_has_ended(by_id.get(page.message_id)) for page in pages),
+        urgent=_digest(storm.states(event, members)),
+    )
+
+
+def _members(app: App, event: Incident) -> list[Member]:
+    keys = {key.key_hash: key for key in app.store.keys.keys(include_vanished=True)}
+    wanted = set(event.members)
+    found = (each for each in app.store.ledger.incidents() if each.incident_id in wanted)
+    return [Member(each, keys.get(each.key_hash)) for each in found]
+
+
+def _delivered(pages: Sequence[Message], by_id: Mapping[str, OutboxEntry]) -> list[tuple[Message, Receipt]]:
+    found = ((page, by_id[page.message_id].receipt) for page in pages if page.message_id in by_id)
+    return [(page, receipt) for page, receipt in found if receipt is not None]
+
+
+def _has_ended(entry: OutboxEntry | None) -> bool:
+    return entry is not None and entry.state in {Delivery.DELIVERED, Delivery.DEAD}
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:24]

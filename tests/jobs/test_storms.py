@@ -1,0 +1,199 @@
+"""The one message of many keys is edited as they join, move and end: the state of every key, no name ever lost, a total."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from build import NOW, a_key, an_incident
+from hostile import TEXT
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jobs_build import an_inventory
+from slack_build import an_app_on_slack, later
+
+from monitor.demo import blockkit, faults
+from monitor.demo.faults import Fault
+from monitor.demo.slack import FakeSlack
+from monitor.domain import (
+    NUSD,
+    ApiKey,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Message,
+    MessageKind,
+    Notice,
+    Plan,
+    Severity,
+)
+from monitor.jobs import act, cards
+from monitor.jobs.app import App
+from monitor.jobs.deliver import deliver
+from monitor.notify import slack_blocks, storm
+from monitor.notify.parts import parts
+from monitor.notify.storm import Member
+
+EVENT_ID = "EVT-0001"
+
+
+def keys_of(n: int) -> tuple[ApiKey, ...]:
+    return tuple(a_key(f"{no + 1:012x}" + "0" * 52, key_name=f"team-key-{no}") for no in range(n))
+
+
+def incident_of(key: ApiKey, **changes: object) -> Incident:
+    return replace(an_incident(key.key_hash, incident_id=f"INC-{key.key_hash[:12]}", part_of=EVENT_ID), **changes)
+
+
+def event_of(incidents: tuple[Incident, ...], **changes: object) -> Incident:
+    fields = {
+        "incident_id": EVENT_ID,
+        "kind": IncidentKind.PLATFORM,
+        "members": tuple(each.incident_id for each in incidents),
+        "told_step": len(incidents),
+    }
+    return replace(an_incident(""), **(fields | changes))  # type: ignore[arg-type]
+
+
+def write(app: App, incidents: tuple[Incident, ...], event: Incident) -> None:
+    app.store.ledger.commit((), Plan(app.now(), incidents=(*incidents, event)), ())
+
+
+async def beats(app: App, n: int = 4) -> int:
+    """What the daemon does every few seconds."""
+    n_edited = 0
+    for _ in range(n):
+        await deliver(app)
+        n_edited += await cards.refresh(app)
+        later(app, 0.1)
+    return n_edited
+
+
+@asynccontextmanager
+async def a_storm(state_dir: Path, n: int) -> AsyncIterator[tuple[App, FakeSlack, tuple[Incident, ...]]]:
+    """That many keys turned unusual together, which was told and delivered in one message."""
+    keys = keys_of(n)
+    async with an_app_on_slack(state_dir, keys=keys) as (app, slack):
+        incidents = tuple(incident_of(key) for key in keys)
+        write(app, incidents, event_of(incidents))
+        text = f"{n} keys turned unusual together. That is rarely theft."
+        notice = Notice(MessageKind.SOURCE, NOW, detail=f"{text}\na line", incidents=incidents, thread=EVENT_ID)
+        app.store.outbox.add(act.compose(app, [notice], NOW), NOW)
+        await beats(app)
+        yield app, slack, incidents
+
+
+def thread(slack: FakeSlack) -> str:
+    return "\n".join(str(message.blocks) for message in slack.messages())
+
+
+async def test_every_key_is_shown_with_its_state_and_what_it_began_with_stays(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 3) as (_, slack, incidents):
+        (message,) = slack.messages()
+
+        text = str(message.blocks)
+        assert "3 keys together: 3 not over" in text and "That is rarely theft" in text
+        assert all(f"open: team-key-{no} {each.key_hash[:12]}" in text for no, each in enumerate(incidents))
+
+
+async def test_what_moves_is_shown_at_once_and_the_message_closes_with_a_total(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 3) as (app, slack, incidents):
+        first, second, third = incidents
+        taken = replace(first, state=IncidentState.ACKNOWLEDGED, revision=1)
+        over = replace(second, state=IncidentState.RESOLVED, resolved_at=NOW)
+        write(app, (taken, over, third), event_of(incidents))
+        off = replace(keys_of(3)[2], settings=replace(keys_of(3)[2].settings, is_disabled=True))
+        app.store.keys.record(an_inventory(*keys_of(3)[:2], off))
+        assert await beats(app) == 1
+
+        text = str(slack.messages()[0].blocks)
+        assert "looked after: team-key-0" in text and "over: team-key-1" in text
+        assert "open, key disabled: team-key-2" in text and "3 keys together: 2 not over" in text
+
+        gone = tuple(replace(each, state=IncidentState.RESOLVED, resolved_at=NOW, revision=2) for each in incidents)
+        ended = event_of(incidents, state=IncidentState.RESOLVED, resolved_at=NOW, resolution="every incident is over")
+        write(app, gone, ended)
+        await beats(app)
+
+        text = str(slack.messages()[0].blocks)
+        assert "Over: 3 keys that turned unusual together" in text
+        assert "3 incidents: 3 over; 1 key disabled. $584.88 above usual in all." in text
+        assert len(slack.messages()) == 1
+
+
+async def test_keys_that_join_are_added_and_none_is_lost_where_the_thread_must_hold_them(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 3) as (app, slack, _):
+        keys = keys_of(300)
+        incidents = tuple(incident_of(key) for key in keys)
+        app.store.keys.record(an_inventory(*keys))
+        write(app, incidents, event_of(incidents))
+
+        await beats(app, 8)
+
+        first, *rest = slack.messages()
+        assert rest and all(message.thread_ts == first.ts and not message.is_broadcast for message in rest)
+        assert all(key.key_hash[:12] in thread(slack) for key in keys)
+        assert "300 keys together" in str(first.blocks)
+        n_messages = len(slack.messages())
+        assert await beats(app) == 0 and len(slack.messages()) == n_messages
+
+
+async def test_the_first_page_is_left_alone_until_the_others_stand(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 40) as (app, slack, _):
+        before = str(slack.messages()[0].blocks)
+        keys = keys_of(300)
+        incidents = tuple(incident_of(key) for key in keys)
+        app.store.keys.record(an_inventory(*keys))
+        write(app, incidents, event_of(incidents))
+        slack.faults.append(Fault(faults.slack_error("internal_error"), path="chat.postMessage", times=2))
+
+        await beats(app, 2)
+
+        assert str(slack.messages()[0].blocks) == before
+
+
+async def test_nothing_is_edited_while_nothing_moves_and_mere_dollars_wait(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 3) as (app, _, incidents):
+        assert await beats(app) == 0
+        dearer = tuple(replace(each, spent_nusd=each.spent_nusd + NUSD) for each in incidents)
+        write(app, dearer, event_of(incidents))
+
+        assert await beats(app) == 0
+        later(app, 6)
+        assert await beats(app) == 1
+
+
+async def test_a_sink_that_is_down_is_asked_again_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with a_storm(tmp_path, 3) as (app, slack, incidents):
+        over = tuple(replace(each, state=IncidentState.RESOLVED, resolved_at=NOW) for each in incidents)
+        write(app, over, event_of(incidents, state=IncidentState.RESOLVED, resolved_at=NOW))
+        slack.faults.append(Fault(faults.status(503), path="chat.update"))
+
+        assert await beats(app, 1) == 0
+        assert "storm_not_edited" in caplog.text
+        later(app, 2)
+        assert await beats(app, 1) == 1
+        assert "Over: 3 keys" in str(slack.messages()[0].blocks)
+
+
+ROOT = Message("MSG-1:0:source", MessageKind.SOURCE, "C0TEAM01", Severity.CRITICAL, "Title", "Head.", thread=EVENT_ID)
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(st.integers(1, 500), st.lists(TEXT, min_size=1, max_size=4), st.integers(0, 10**6))
+def test_any_storm_is_told_whole_within_every_limit(n: int, names: list[str], seed: int) -> None:
+    keys = [replace(key, key_name=names[no % len(names)]) for no, key in enumerate(keys_of(n))]
+    states = list(IncidentState)
+    incidents = tuple(incident_of(key, state=states[(no * seed) % 4]) for no, key in enumerate(keys))
+    members = [Member(incident, key) for incident, key in zip(incidents, keys, strict=True)]
+
+    pages = parts(storm.card(ROOT, event_of(incidents), members))
+
+    rendered = [slack_blocks.render(page)[1] for page in pages]
+    assert all(blockkit.problems(blocks) == [] for blocks in rendered)
+    assert all(blockkit.length(blocks) <= blockkit.MAX_SUM for blocks in rendered)
+    assert all(key.key_hash[:12] in str(rendered) for key in keys)
+    assert len(pages) <= 9
