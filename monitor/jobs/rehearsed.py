@@ -79,8 +79,10 @@ def told(store: Store, settings: Settings, now: datetime) -> tuple[str, bool]:
     if state == DONE:
         return f"{who}: ok; {delays(_steps(last))}", True
     problem = "it was cut off" if state == UNDER_WAY else one_line(str(last["problem"]))
+    if state != FAILED and not _is_left(store.ledger.actions(key_hash=str(last["key_hash"]))):
+        return f"{who}: FAILED, it was cut off or could not put its key back; that is as it was by now", False
     undo = f"; THE KEY MAY STILL BE DISABLED: `openrouter-monitor restore {str(last['key_hash'])[:12]}`"
-    return f"{who}: FAILED, {problem}{undo if state in {LEFT, UNDER_WAY} else ''}", False
+    return f"{who}: FAILED, {problem}{'' if state == FAILED else undo}", False
 
 
 def delays(steps: Sequence[Step]) -> str:
@@ -107,11 +109,11 @@ async def put_back(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[A
         return ()
     key_hash, now = str(last["key_hash"]), app.now()
     journal = await asyncio.to_thread(app.store.ledger.actions, since=now - _BACK, key_hash=key_hash)
-    undo = undoing.undo_of(journal)
-    disable = undo.latest if undo is not None and undo.latest.reason is Reason.REHEARSAL else None
+    disable = _in_force(journal)
     if disable is None:
-        if now - datetime.fromisoformat(str(last["at"])) >= LASTS and not _is_open(journal):  # it may not act any more
-            problem = str(last["problem"]) or "it was cut off; its key is as it was"
+        is_over = last["state"] == LEFT or now - datetime.fromisoformat(str(last["at"])) >= LASTS  # it acts no more
+        if is_over and not _is_open(journal):
+            problem = "it was cut off, or could not put its key back; that is as it was by now"
             await asyncio.to_thread(_change, app.store, {"state": FAILED, "problem": problem})
         return ()
     if now - disable.intended_at < older_than or _is_open(journal) or now < _next_try(journal, disable):
@@ -150,6 +152,16 @@ async def _tell(app: App, disable: Action, text: str, *, is_ok: bool) -> None:
     )
     messages = await asyncio.to_thread(act.compose, app, (notice,), app.now())
     await asyncio.to_thread(app.store.outbox.add, messages, app.now())
+
+
+def _in_force(journal: Sequence[Action]) -> Action | None:
+    """The disable of a rehearsal that nothing has undone, nor anybody acted on the key since."""
+    undo = undoing.undo_of(journal)
+    return undo.latest if undo is not None and undo.latest.reason is Reason.REHEARSAL else None
+
+
+def _is_left(journal: Sequence[Action]) -> bool:
+    return _in_force(journal) is not None or _is_open(journal)
 
 
 def _is_open(journal: Sequence[Action]) -> bool:

@@ -412,6 +412,24 @@ async def test_what_a_cut_off_rehearsal_left_is_put_back_before_the_next_one(tmp
     assert [verb for verb, _, _ in journal(app)] == [Verb.DISABLE, Verb.RESTORE] * 2
 
 
+async def test_a_key_restored_by_hand_after_a_failed_rehearsal_is_told_and_may_be_rehearsed_on_again(
+    tmp_path: Path,
+) -> None:
+    # given: the restore failed, and a person did it right after
+    keys = FakeKeys.holding(CANARY)
+    app = an_app_on(tmp_path, keys)
+    keys.faults = always(Unavailable("503"), first=5)
+    assert (await rehearsal(app)).is_left
+    keys.faults = {}
+    await manual.restore(app, CANARY, requested_by="cli:ada")
+
+    said, is_well = rehearsed.told(app.store, app.settings, app.now())
+    assert "as it was by now" in said and "STILL BE DISABLED" not in said and not is_well
+
+    assert (await rehearsal(app)).problem == ""
+    assert rehearsed.told(app.store, app.settings, app.now())[1]
+
+
 async def test_a_rehearsal_under_way_is_left_alone_by_the_service(tmp_path: Path) -> None:
     keys = FakeKeys.holding(replace(CANARY, settings=replace(SETTINGS, is_disabled=True)))
     app = an_app_on(tmp_path, keys)
