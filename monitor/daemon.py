@@ -15,7 +15,20 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import broken, buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
+from monitor.jobs import (
+    broken,
+    buttons,
+    cards,
+    checkpoint,
+    days,
+    digest,
+    owners,
+    proposals,
+    rebuild,
+    replay,
+    startup,
+    upkeep,
+)
 from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
@@ -156,6 +169,7 @@ def _people_beats(app: App) -> tuple[Beat, ...]:
 
     async def edit() -> None:
         await cards.refresh(app)
+        await proposals.refresh(app)
 
     async def find_owners() -> None:
         await owners.refresh(app)

@@ -10,7 +10,7 @@ from typing import Final
 
 from monitor import __version__
 from monitor.config import Route
-from monitor.domain import BUCKET_S, ApiKey, Incident
+from monitor.domain import BUCKET_S, ApiKey, Incident, Reason
 from monitor.errors import RequestRefused, StoreError, UnknownIncident
 from monitor.notify import routing
 from monitor.report import bundle
@@ -74,7 +74,11 @@ def gather(store: Store, incident_id: str, *, now: datetime, routes: tuple[Route
         hourly=store.usage.read_hourly(since, until, key_nos=[key_no]),
         fine=store.usage.read(_bucket(incident), until, bucket_s=BUCKET_S, key_nos=[key_no]),
         catalog=store.keys.catalog,
-        actions=tuple(each for each in store.ledger.actions(key_hash=incident.key_hash) if each.intended_at >= since),
+        actions=tuple(
+            each
+            for each in store.ledger.actions(key_hash=incident.key_hash)
+            if each.intended_at >= since and each.reason is not Reason.REHEARSAL
+        ),
         trail=store.audit.rows(incident_id=incident_id),
         head=store.audit.head(),
         version=__version__,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, replay, roles, terms, training
+from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, rehearsed, replay, roles, terms, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline, new_state
 
@@ -28,6 +28,7 @@ async def start(app: App, shipped: Path) -> None:
     await asyncio.to_thread(terms.begin, app, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
+    await rehearsed.put_back(app)
     app.pipeline.trained, app.detector = await asyncio.to_thread(
         artifacts.choose, app.settings.detection.artifact, at_work(app), shipped, NAMES
     )

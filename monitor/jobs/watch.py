@@ -25,9 +25,9 @@ from monitor.collect.base import UsageBatch
 from monitor.collect.coverage import SETTLE_LAG_S
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Plan
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Plan, Reason
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, timing, unattributed
+from monitor.jobs import act, auditing, context, days, effects, facts, health, rehearsed, startup, timing, unattributed
 from monitor.jobs.app import App
 from monitor.jobs.broken import PROGRAM
 from monitor.jobs.timing import TIME, Look, Timing
@@ -133,6 +133,7 @@ class Watch:
             now = await self._timed(report)
             if inventory is not None and not report.time.doubt:
                 await act.resolve_open(self.app, older_than=LEFT_ALONE)
+                await rehearsed.put_back(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
             noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
             is_healthy = inventory is not None and inventory.is_complete
@@ -197,7 +198,8 @@ class Watch:
     def _note_effects(self, inventory: Inventory) -> None:
         """Whether keys that were acted upon stand still. The inventory was asked for after every action so far had ended."""
         store, taken_at = self.app.store, inventory.taken_at
-        actions = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        done = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        actions = [action for action in done if action.reason is not Reason.REHEARSAL]
         keys = {key.key_hash: key for key in inventory.keys}
         effects.note(store.state, actions, keys, taken_at, grace=self.app.settings.response.escalate_after)
 

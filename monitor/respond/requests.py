@@ -23,7 +23,7 @@ def restore_request(
     """The intent to put a key back as it was before the first of our changes still in force. `requested_by`: `cli:<user>`.
 
     `key` is the key as just read. Raises ActionFailed, naming key and remedy, where there is nothing to put back, and where
-    somebody changed its settings since, unless `is_forced`."""
+    somebody changed its settings since, unless `is_forced`. What undoes a rehearsal is part of it."""
     mine = [action for action in journal if action.key_hash == key.key_hash]
     undo = undoing.undo_of(mine)
     if undo is None:
@@ -44,7 +44,8 @@ def restore_request(
     # A clock set back must not put the restore before what it undoes: the journal is read in this order.
     now = max(now, undo.latest.intended_at + timedelta(milliseconds=1))
     asked = _asked(Verb.RESTORE, key, undo.latest.action_id, requested_by=requested_by, now=now, ttl=ttl)
-    return replace(asked, incident_id=undo.latest.incident_id, prior=undo.settings)
+    reason = Reason.REHEARSAL if undo.latest.reason is Reason.REHEARSAL else Reason.REQUESTED
+    return replace(asked, incident_id=undo.latest.incident_id, prior=undo.settings, reason=reason)
 
 
 def _nothing(key_hash: str, mine: Iterable[Action]) -> str:
@@ -67,13 +68,19 @@ def _told(names: Iterable[str], key: ApiKey, undo: undoing.Undo) -> str:
 
 
 def revoke_request(
-    key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta, incident_id: str | None = None
+    key: ApiKey,
+    *,
+    requested_by: str,
+    now: datetime,
+    ttl: timedelta,
+    incident_id: str | None = None,
+    reason: Reason = Reason.REQUESTED,
 ) -> Action:
     """The intent to disable a key because a person says so: no detection and no fuse, journalled the same way.
 
-    `key` is the key as just read, so that its settings can be put back exactly."""
+    `key` is the key as just read, so that its settings can be put back exactly. `reason`: a rehearsal is one as well."""
     asked = _asked(Verb.DISABLE, key, key.key_hash, requested_by=requested_by, now=now, ttl=ttl)
-    return replace(asked, incident_id=incident_id)
+    return replace(asked, incident_id=incident_id, reason=reason)
 
 
 def delete_request(key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta) -> Action:
