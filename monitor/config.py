@@ -311,3 +311,8 @@ class Settings(Section):
     routes: tuple[Route, ...] = Field((), description="where messages go, first match wins")
     digest: Digest = Field(default_factory=Digest)
     log: Log = Field(default_factory=Log)
+
+    @property
+    def takes_approvals(self) -> bool:
+        """Whether proposals carry buttons: people approve in Slack, and somebody listens."""
+        return self.response.approve == "slack" and self.slack.app_token is not None

@@ -100,7 +100,9 @@ class RungRule(Section):
     enabled: bool = Field(True, description="false: this rung is never reached")
     usd_per_hour: Dollars = Field(0.0, description="unusual dollars an hour asked for")
     usd_at_risk: Dollars = Field(0.0, description="dollars at risk asked for")
-    sustained_for: Duration = Field(timedelta(0), description="how long the unusual use must have lasted")
+    sustained_for: Duration = Field(
+        timedelta(0), description="how long the rung's other conditions must have held without a break"
+    )
 
 
 class NotifyRung(RungRule):

@@ -15,7 +15,20 @@ from apscheduler.triggers.cron import CronTrigger
 from monitor.config import Settings
 from monitor.domain import Clock
 from monitor.errors import MonitorError
-from monitor.jobs import buttons, cards, checkpoint, days, digest, owners, rebuild, replay, startup, upkeep
+from monitor.jobs import (
+    broken,
+    buttons,
+    cards,
+    checkpoint,
+    days,
+    digest,
+    owners,
+    proposals,
+    rebuild,
+    replay,
+    startup,
+    upkeep,
+)
 from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
@@ -23,11 +36,12 @@ from monitor.jobs.deliver import deliver
 from monitor.jobs.overview import Reception
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
+from monitor.notify.asked import Asked
 from monitor.notify.base import Notifier
 from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
-from monitor.service import Beat, Service
+from monitor.service import Beat, Faults, Service, kept_alive
 from monitor.systemd import Notify
 from monitor.wiring import make_listener, new_state, open_app, shipped_models
 
@@ -61,9 +75,13 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
     """Runs until stopped. Raises MonitorError where it cannot start."""
     async with opened(settings, clock=clock, notifier=notifier) as (app, watch):
         service = service_of(app, watch)
-        history = asyncio.create_task(read_history(app, watch))
+
+        async def read() -> None:
+            await read_history(app, watch)
+
+        history = asyncio.create_task(kept_alive("history", read, clock=app.clock, faults=service.faults))
         try:
-            async with listening(app):
+            async with listening(app, service.faults):
                 await service.run()
         finally:
             history.cancel()
@@ -74,18 +92,21 @@ async def serve(settings: Settings, *, clock: Clock | None = None, notifier: Not
 
 
 @asynccontextmanager
-async def listening(app: App) -> AsyncIterator[None]:
+async def listening(app: App, faults: Faults | None = None) -> AsyncIterator[None]:
     """Buttons work and questions are answered while this is entered, where `slack.app_token` is set."""
-    desk = AppDesk(app)
+    desk, reception, counted = AppDesk(app), Reception(app), faults or Faults()
 
     async def handle(press: Pressed) -> None:
-        await buttons.pressed(app, desk, press)
+        await counted.survived("press", buttons.pressed(app, desk, press))
 
-    listener = make_listener(app.settings, app.clock, handle, answer=Reception(app).answer)
+    async def answer(asked: Asked) -> None:
+        await counted.survived("question", reception.answer(asked))
+
+    listener = make_listener(app.settings, app.clock, handle, answer=answer)
     if listener is None:
         yield
         return
-    running = asyncio.create_task(listener.run())
+    running = asyncio.create_task(kept_alive("buttons", listener.run, clock=app.clock, faults=counted))
     try:
         yield
     finally:
@@ -135,8 +156,12 @@ def service_of(app: App, watch: Watch) -> Service:
         Beat("digest", weekly, cron=cron),
         Beat("digest_missed", weekly, every=timedelta(hours=1)),
     )
+
+    async def tell(error: Exception) -> None:
+        await broken.tell(app, error, app.now())
+
     watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
-    return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ))
+    return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ), tell=tell)
 
 
 def _people_beats(app: App) -> tuple[Beat, ...]:
@@ -144,6 +169,7 @@ def _people_beats(app: App) -> tuple[Beat, ...]:
 
     async def edit() -> None:
         await cards.refresh(app)
+        await proposals.refresh(app)
 
     async def find_owners() -> None:
         await owners.refresh(app)
@@ -192,5 +218,5 @@ async def rebuild_state(app: App, watch: Watch) -> None:
     await asyncio.to_thread(startup.bring_up, app, now, pipeline=fresh)
     async with watch.lock, watch.pipeline_lock:
         await asyncio.to_thread(replay.take_recent, app.store, fresh, app.now())
-        fresh.memory = app.pipeline.memory
+        fresh.memory, fresh.judged_at = app.pipeline.memory, app.pipeline.judged_at
         app.pipeline = fresh

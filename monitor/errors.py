@@ -3,6 +3,7 @@
 MonitorError
 ├── ConfigError              a setting is wrong: exit 2 (the unit does not restart on it)
 ├── AlreadyRunning           another instance holds the state directory
+├── ServiceBroken            the service ended itself because of a fault in this program: exit 1, systemd restarts it
 ├── SourceError              usage or keys could not be read
 │   ├── RateLimited          wait `retry_after`
 │   ├── Unauthorized         401/403: the management key is wrong; nothing automatic until it works
@@ -41,6 +42,10 @@ class ConfigError(MonitorError):
 
 class AlreadyRunning(MonitorError):
     """Another instance holds the lock of this state directory."""
+
+
+class ServiceBroken(MonitorError):
+    """The watch failed again and again for a reason this program does not know: a fault in it."""
 
 
 class SourceError(MonitorError):

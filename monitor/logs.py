@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import IO
 
 from monitor.config import Log
@@ -30,7 +31,11 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _trace(record: logging.LogRecord) -> str:
-    return "".join(traceback.format_exception(*record.exc_info)) if record.exc_info and record.exc_info[0] else ""
+    """A traceback, indented: text from outside in an error cannot pass for a line of the log."""
+    if not record.exc_info or not record.exc_info[0]:
+        return ""
+    lines = "".join(traceback.format_exception(*record.exc_info)).splitlines()
+    return "\n".join("    " + _CONTROLS.sub("�", line) for line in lines)
 
 
 class _Formatter(logging.Formatter):
@@ -50,6 +55,14 @@ class _Formatter(logging.Formatter):
         return redact(f"{at} {record.levelname.lower():7} {line} {fields}".rstrip() + (f"\n{trace}" if trace else ""))
 
 
+def _died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last word of a process that nothing catches, with secrets out like every other."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger("monitor").critical("died", exc_info=(kind, error, trace))
+
+
 def set_up(settings: Log, stream: IO[str] | None = None) -> None:
     """Sends all logging to `stream` (standard error). The libraries' own debug texts, which may hold tokens, stay off."""
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -57,6 +70,7 @@ def set_up(settings: Log, stream: IO[str] | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    sys.excepthook = _died
     for name in ("httpx", "httpcore", "slack_sdk", "aiohttp", "apscheduler", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("apscheduler.scheduler").setLevel(

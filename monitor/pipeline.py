@@ -30,6 +30,7 @@ from monitor.detect import bars, findings
 from monitor.detect.artifact import Trained
 from monitor.detect.findings import Memory
 from monitor.detect.limits import Breach
+from monitor.detect.memory import Remembered
 from monitor.domain import (
     BUCKET_S,
     HOUR_S,
@@ -46,11 +47,12 @@ from monitor.domain import (
 )
 from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
+from monitor.features.params import FINE_HOURS, FINE_PER_HOUR
 from monitor.features.transplants import transplant
 from monitor.frames import Catalog, FeatureBatch
 
 RECALL_S: Final = 2 * HOUR_S
-"""How far back hot buckets and evidence are recalled after a restart."""
+"""How far back hot buckets and evidence are recalled from the state after a restart; what is older must have been kept."""
 
 HOLD_FOR: Final = timedelta(hours=24)
 """How long after its onset an incident keeps a key's hours from teaching."""
@@ -75,7 +77,9 @@ class Pipeline:
         self.state = state
         self.trained = trained
         self.known = Known()
-        self.memory: Memory | None = None  # of hot buckets; on the first moment it is recalled from the state
+        self.memory: Memory | None = None  # what judging remembers; on the first moment it is recalled (`_recalled`)
+        self.judged_at: datetime | None = None
+        self.kept: Remembered | None = None  # by an earlier process, where there was one; set before the first moment
         self.ramps: tuple[Breach, ...] = ()  # keys that grow too fast, as the days say; set by who reads them
         self._inventory = Inventory(catalog)
         self._said: tuple[Feedback, ...] = ()
@@ -146,6 +150,7 @@ class Pipeline:
             self.memory = self._recalled(keys, now)
         batch = build(self.state, keys, now)
         found, self.memory = self._find(batch, keys, context.keys, self.memory)
+        self.judged_at = now
         quality = {finding.key_hash: finding.quality for finding in found}
         asked = {one.key_hash for one in context.incidents if one.state is not IncidentState.RESOLVED} - quality.keys()
         quality |= self.quality(asked, now) | dict(context.quality)
@@ -232,11 +237,14 @@ class Pipeline:
         )
 
     def _recalled(self, keys: pd.DataFrame, now: datetime) -> Memory:
-        """What the buckets of the last hours leave to remember, as the state tells it. A restart forgets nothing of what confirms
-        an alarm, nor of the evidence of one hour; of that of six it keeps what the ten-minute cells still hold for sure."""
-        memory = Memory()
+        """What was kept, and what the buckets since then leave to remember, as the state tells it. A restart forgets nothing;
+        where nothing was kept, or long ago, it forgets of the evidence of six hours what the ten-minute cells no longer hold."""
         last = (int(now.timestamp()) - 1) // BUCKET_S
-        for bucket in range(last - RECALL_S // BUCKET_S, last):
+        held_from = (self.state.head_hour - FINE_HOURS + 2) * FINE_PER_HOUR  # a clock may have gone back a little
+        since, memory = max(last - RECALL_S // BUCKET_S, held_from), Memory()
+        if self.kept is not None and self.kept.at <= now:
+            since, memory = max(since, int(self.kept.at.timestamp()) // BUCKET_S), self.kept.memory
+        for bucket in range(since, last):
             batch = build(self.state, keys, _utc((bucket + 1) * BUCKET_S))
             _, memory = self._find(batch, keys, {}, memory)
         return memory

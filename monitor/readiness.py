@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.config import Settings
 from monitor.domain import Check, Clock, MessageKind, Notice
 from monitor.errors import MonitorError
-from monitor.jobs import arming
+from monitor.jobs import arming, rehearsed
 from monitor.notify.base import Notifier
 from monitor.notify.pressed import Pressed
 from monitor.wiring import SystemClock, make_listener, make_notifier, make_source, open_store, store_address
@@ -28,6 +28,7 @@ async def check_all(settings: Settings, *, is_sending: bool = False) -> tuple[Ch
     found += await _buttons(settings, clock)
     found += [_state_dir(settings.store.state_dir), await asyncio.to_thread(_store, settings), _schedule(settings)]
     found.append(await asyncio.to_thread(_arming, settings, clock))
+    found.append(await asyncio.to_thread(_rehearsal, settings, clock))
     return tuple(found)
 
 
@@ -105,7 +106,8 @@ async def _sent(notifier: Notifier, channel: str, clock: Clock) -> Check:
 async def _buttons(settings: Settings, clock: Clock) -> list[Check]:
     """Whether pressed buttons reach the monitor: the app-level token, and somebody who may press."""
     slack = settings.slack
-    has_people = bool(slack.allowed_users or slack.allowed_groups)
+    is_approving = settings.response.approve == "slack"  # then somebody is named: the settings ask for it
+    has_people = bool(slack.allowed_users or slack.allowed_groups) or is_approving
     if not slack.enabled or (slack.app_token is None and not has_people):
         return [Check("slack buttons", True, "not used (slack.app_token is not set)")]
     if slack.app_token is None:
@@ -181,6 +183,23 @@ def _arming(settings: Settings, clock: Clock) -> Check:
     if why and settings.response.armed_without_replay:
         return Check("replay before arming", True, f"OVERRIDDEN by response.armed_without_replay: {why}")
     return Check("replay before arming", not why, f"{why}; {arming.REMEDY}" if why else "done")
+
+
+def _rehearsal(settings: Settings, clock: Clock) -> Check:
+    """How the last rehearsal went; that there was none is a hint, no failure."""
+    from monitor.store.database import store_path
+
+    try:
+        if not store_path(store_address(settings)).exists():
+            return Check("rehearsal", True, "never")
+        store = open_store(settings, read_only=True)
+        try:
+            said, is_ok = rehearsed.told(store, settings, clock.now())
+        finally:
+            store.maintenance.close()
+    except MonitorError as error:
+        return Check("rehearsal", False, str(error))
+    return Check("rehearsal", is_ok, said)
 
 
 def _schedule(settings: Settings) -> Check:

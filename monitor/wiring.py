@@ -71,14 +71,27 @@ def open_store(settings: Settings, *, read_only: bool = False) -> Store:
 @contextmanager
 def only_instance(settings: Settings) -> Iterator[None]:
     """Holds the lock of the state directory. Raises AlreadyRunning: two monitors would alert and act twice."""
+    with _locked(settings, "lock", f"{settings.store.state_dir} is in use by a running monitor; stop it first"):
+        yield
+
+
+@contextmanager
+def only_rehearsal(settings: Settings) -> Iterator[None]:
+    """Holds the lock of rehearsals; the service may run beside. Raises AlreadyRunning: one would put back the other's key."""
+    with _locked(settings, "rehearsal.lock", "another rehearsal is under way; wait until it is over"):
+        yield
+
+
+@contextmanager
+def _locked(settings: Settings, name: str, problem: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     settings.store.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(settings.store.state_dir / "lock")
+    lock = FileLock(settings.store.state_dir / name)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise AlreadyRunning(f"{settings.store.state_dir} is in use by a running monitor; stop it first") from None
+        raise AlreadyRunning(problem) from None
     try:
         yield
     finally:
@@ -203,7 +216,7 @@ def make_notifier(settings: Settings, clock: Clock) -> Notifier:
         )
     if not settings.slack.default_channel:
         raise ConfigError("slack.default_channel", "is empty", remedy='name a channel, for example "#key-alerts"')
-    return SlackNotifier(settings.slack.bot_token, settings.slack, clock)
+    return SlackNotifier(settings.slack.bot_token, settings.slack, clock, takes_approvals=settings.takes_approvals)
 
 
 def make_listener(

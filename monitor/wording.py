@@ -50,6 +50,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.FUSE_SHARE: "the fuse for the share of keys is blown (response.max_share_of_keys)",
     Reason.FUSE_SPEND: "the fuse for the share of spend is blown (response.max_share_of_spend)",
     Reason.CANARY: "of several keys one is disabled first, to see that it helps",
+    Reason.CANARY_UNPROVEN: "the key that was disabled first was not seen to stop, so the others are left to people",
     Reason.STALE_DATA: "the usage data is too old to act on",
     Reason.PARTIAL_DATA: "the usage data is incomplete",
     Reason.AMBIGUOUS_DATA: "the usage could not be tied to one key for certain",
@@ -66,6 +67,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.FALSE_ALARM: "a person called this a false alarm",
     Reason.SILENCED: "a person silenced this for a time",
     Reason.REQUESTED: "a person asked for it",
+    Reason.REHEARSAL: "a person rehearses: no theft, and it is put back at once",
 }
 
 

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,9 @@ from monitor.respond.cap import CapKey, ZeroLimit
 from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
 from monitor.store import sqlite
-from monitor.store.base import Delivery
+from monitor.store.base import Delivery, Store
+
+Job = Callable[[], Awaitable[object]]
 
 _ARMED = {
     "mode": "enforce",
@@ -69,6 +71,8 @@ def _settings(state_dir: Path) -> Settings:
 
 MAX_CYCLES = 60
 A_MINUTE_S = 60.0
+DEADLINE = timedelta(seconds=0.05)
+"""Of a request, in the loop's own time: only an answer that never ends waits for it."""
 
 
 class HandMade(Pipeline):
@@ -98,7 +102,7 @@ class HandMade(Pipeline):
 
 
 @contextlib.contextmanager
-def in_one_thread(points: Points) -> Iterator[None]:
+def in_one_thread(points: Points) -> Iterator[pytest.MonkeyPatch]:
     """Work for threads is done at once, and every store opened has places."""
 
     async def at_once(function: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -111,8 +115,7 @@ def in_one_thread(points: Points) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "to_thread", at_once)
         patch.setattr(sqlite, "Database", Here)
-        patch.setattr(startup, "bring_up", lambda app, now: app.pipeline.state.advance(now))
-        yield
+        yield patch
 
 
 @dataclass
@@ -128,14 +131,45 @@ class Life:
     n_lives: int = 0
 
     def __post_init__(self) -> None:
-        self.issuer = Issuer(self.clock, self.points, before_change=self._journalled_before)
+        self.issuer = self._issuer()
         self.sink = Sink(self.points)
+
+    def _issuer(self) -> Issuer:
+        return Issuer(self.clock, self.points, before_change=self._journalled_before)
+
+    def _settings(self) -> Settings:
+        return _settings(self.state_dir)
+
+    def _pipeline(self, settings: Settings, store: Store) -> Pipeline:
+        return HandMade(settings, store.keys.catalog, new_state(settings))
+
+    def _prepare(self, store: Store) -> None:
+        """What is on disk before the first process begins."""
+
+    @contextlib.contextmanager
+    def _world(self) -> Iterator[None]:
+        with in_one_thread(self.points) as patch:
+            patch.setattr(startup, "bring_up", lambda app, now: app.pipeline.state.advance(now))
+            yield
+
+    def _jobs(self, app: App, watch: Watch) -> Sequence[Job]:
+        """What is done each minute, in this order."""
+        return (watch.cycle, lambda: deliver(app))
+
+    def _is_quiet(self, app: App) -> bool:
+        return _is_quiet(app)
+
+    def _wrong(self, app: App, at_work: Seen) -> Iterator[str]:
+        yield from self._journal_wrong(app, at_work)
+        yield from self._messages_wrong(app)
 
     async def run(self) -> Seen:
         """Lives until quiet, then a person puts every key back, and it lives until quiet again."""
         asyncio.get_running_loop().set_exception_handler(_unless_killed)
-        a_store(self.state_dir).maintenance.close()
-        with in_one_thread(self.points):
+        store = a_store(self.state_dir)
+        self._prepare(store)
+        store.maintenance.close()
+        with self._world():
             await self._until(self._contained)
             at_work = self._look()
             await self._until(self._restored)
@@ -190,16 +224,17 @@ class Life:
             assert self.n_cycles < MAX_CYCLES + 10 * self.points.n_kills, "it never became quiet"
             self.clock.pass_time(A_MINUTE_S)
             self.issuer.live()
-            for job in (watch.cycle, lambda: deliver(app)):
+            for job in self._jobs(app, watch):
                 with contextlib.suppress(MonitorError):  # as the service does: the next beat tries again
                     await job()
-            is_done = is_there() and _is_quiet(app)
+            is_done = is_there() and self._is_quiet(app)
 
     def _app(self) -> App:
-        settings, store = _settings(self.state_dir), a_store(self.state_dir)
-        door = httpx.MockTransport(self.issuer)
+        settings, store = self._settings(), a_store(self.state_dir)
+        door, at_source = httpx.MockTransport(self.issuer), settings.openrouter
+        at_source = at_source.model_copy(update={"request_timeout": DEADLINE})
         key, rng = SecretStr("sk-or-v1-management"), random.Random(1)
-        transport = Transport(door, settings.openrouter, key, self.clock, rng, budgets={})
+        transport = Transport(door, at_source, key, self.clock, rng, budgets={})
         source = OpenRouterSource(transport, store.keys.catalog, settings, self.clock)
         source.remember(store.keys.keys(include_vanished=True))
         control = OpenRouterControl(transport)
@@ -214,7 +249,7 @@ class Life:
             control=control,
             responders={responder.verb: responder for responder in kinds},
             notifier=self.sink,
-            pipeline=HandMade(settings, store.keys.catalog, new_state(settings)),
+            pipeline=self._pipeline(settings, store),
         )
 
     def _contained_keys(self) -> frozenset[str]:
@@ -246,7 +281,7 @@ class Life:
         """Raises AssertionError that names every invariant that does not hold."""
         app = self._app()
         try:
-            wrong = [*self.wrong, *self._journal_wrong(app, at_work), *self._messages_wrong(app)]
+            wrong = [*self.wrong, *self._wrong(app, at_work)]
             if self.issuer.settings() != self.issuer.was:
                 wrong.append("a restore did not put a key back exactly")
             app.store.maintenance.verify()

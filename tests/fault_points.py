@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,16 +24,31 @@ class Killed(BaseException):
 
 
 class Fault(enum.IntEnum):
-    """What happens at a place; of each but KILL a request, a transaction and a message have a form of their own."""
+    """What happens at a place. Those of HTTP_ONLY are forms of an answer; of each other one but KILL a request, a transaction,
+    a message and a file have a form of their own."""
 
     KILL = 0
     BROKEN = 1  # HTTP 500; the disk is full; Slack is down
-    SLOW_DOWN = 2  # HTTP 429; the database is locked; Slack says rate_limited
+    SLOW_DOWN = 2  # HTTP 429, told to wait in seconds; the database is locked; Slack says rate_limited
     TIMEOUT = 3
     CUT = 4  # an answer that ends in the middle
+    SLOW_DOWN_UNTIL = 5  # HTTP 429, told to wait until a date
+    SLOW_DOWN_BARE = 6  # HTTP 429, not told how long
+    EMPTY = 7  # HTTP 200 without a body
+    DRIP = 8  # bytes that come one by one, and never the last
 
 
-ERRORS = (Fault.BROKEN, Fault.SLOW_DOWN, Fault.TIMEOUT, Fault.CUT)
+ERRORS = tuple(fault for fault in Fault if fault is not Fault.KILL)
+HTTP_ONLY = frozenset({Fault.SLOW_DOWN_UNTIL, Fault.SLOW_DOWN_BARE, Fault.EMPTY, Fault.DRIP})
+
+
+def fits(fault: Fault, place: str) -> bool:
+    """Whether this fault is one of its own at that place."""
+    if place in {"database: after commit", "file: in place"}:  # what is on disk can only be followed by a kill
+        return fault is Fault.KILL
+    if place.startswith("file: "):  # a disk is full, or it is not
+        return fault in {Fault.KILL, Fault.BROKEN}
+    return fault not in HTTP_ONLY or place.startswith(("GET ", "POST ", "PATCH "))
 
 
 @dataclass
@@ -83,7 +101,35 @@ class FaultyDatabase(Database):
         with super().write(is_synced=False) as connection:  # a kill is no power cut: nobody waits for the disk here
             yield connection
             fail(self.points.at("database: before commit"), self)
-        self.points.at("database: after commit")  # what is on disk can only be followed by a kill
+        self.points.at("database: after commit")
+
+
+@contextlib.contextmanager
+def faulty_files(points: Points) -> Iterator[None]:
+    """Files that are written beside their place, synced, and put in place: a kill between, or a disk that is full by then.
+    What SQLite does by itself has its places in `FaultyDatabase`."""
+    sync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        if points.at("file: written") is not None:
+            with contextlib.suppress(OSError):  # a directory, or opened for reading
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def put(path: Path, target: Path) -> Path:
+        if points.at("file: synced") is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        found = replace(path, target)
+        points.at("file: in place")
+        return found
+
+    setattr(os, "fsync", synced)  # noqa: B010 - mypy refuses the assignment
+    setattr(Path, "replace", put)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(os, "fsync", sync)  # noqa: B010
+        setattr(Path, "replace", replace)  # noqa: B010
 
 
 def fail(fault: Fault | None, database: Database) -> None:

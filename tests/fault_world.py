@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -25,6 +27,24 @@ STOLEN = {1: "disable", 2: "disable", 3: "cap"}
 USD_A_MINUTE = 40.0
 CAP_AT_USD = 500.0
 HONEST_USD = 10.0
+
+
+HALF_ANSWERS = frozenset({Fault.CUT, Fault.EMPTY, Fault.DRIP})
+"""The request has had its effect, and the answer is worth nothing."""
+
+DEADLINE_S = 30.0
+
+
+@dataclass
+class Drip(httpx.AsyncByteStream):
+    """The bytes of a body one by one, but for the last one, which never comes."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(len(self.content) - 1):
+            yield self.content[at : at + 1]
+        await asyncio.Event().wait()
 
 
 @dataclass
@@ -61,15 +81,36 @@ class Issuer:
                 self.account.requests.append(Request(at, row["hash"], cost_nusd=round(USD_A_MINUTE * NUSD)))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        call = f"{request.method} {request.url.path.removeprefix('/api/v1').split('/')[1]}"
+        call = self.name_of(request)
         fault = self.points.at(f"{call}: before sending")
-        if fault is not None and fault is not Fault.CUT:
-            return failed(fault, request)
+        if fault is not None and fault not in HALF_ANSWERS:
+            return self.failed(fault, request)
         answer = self.answer(request)
         fault = fault or self.points.at(f"{call}: after the effect")
-        if fault is Fault.CUT:
-            return httpx.Response(200, headers=answer.headers, content=answer.content[: len(answer.content) // 2])
-        return answer if fault is None else failed(fault, request)
+        return answer if fault is None else self.failed(fault, request, answer)
+
+    def name_of(self, request: httpx.Request) -> str:
+        """What kind of request it is, for the names of its places."""
+        return f"{request.method} {request.url.path.removeprefix('/api/v1').split('/')[1]}"
+
+    def failed(self, fault: Fault, request: httpx.Request, answer: httpx.Response | None = None) -> httpx.Response:
+        """What comes instead of an answer. `answer`: the one whose effect there was already."""
+        if fault is Fault.TIMEOUT:
+            raise httpx.ReadTimeout("no answer", request=request)
+        if fault is Fault.SLOW_DOWN:
+            return an_error(429, headers={"Retry-After": "2"})
+        if fault is Fault.SLOW_DOWN_UNTIL:
+            until = self.clock.now() + timedelta(seconds=3)
+            return an_error(429, headers={"Retry-After": format_datetime(until, usegmt=True)})
+        if fault is Fault.SLOW_DOWN_BARE:
+            return an_error(429)
+        if answer is None or fault not in HALF_ANSWERS:
+            return an_error(500)
+        if fault is Fault.DRIP:
+            self.clock.pass_time(DEADLINE_S)
+            return httpx.Response(200, headers=answer.headers, stream=Drip(answer.content))
+        kept = 0 if fault is Fault.EMPTY else len(answer.content) // 2
+        return httpx.Response(200, headers={"content-type": "application/json"}, content=answer.content[:kept])
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v1")
@@ -98,14 +139,6 @@ class Issuer:
 
 def settings_of(row: dict[str, Any]) -> KeySettings:
     return KeySettings(row["disabled"], row["limit"], row["limit_reset"], row["include_byok_in_limit"])
-
-
-def failed(fault: Fault, request: httpx.Request) -> httpx.Response:
-    if fault is Fault.TIMEOUT:
-        raise httpx.ReadTimeout("no answer", request=request)
-    if fault is Fault.SLOW_DOWN:
-        return an_error(429, headers={"Retry-After": "2"})
-    return an_error(500)
 
 
 @dataclass

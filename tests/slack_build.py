@@ -69,7 +69,10 @@ async def an_app_on_slack(
         )
         from pydantic import SecretStr
 
-        notifier = SlackNotifier(SecretStr(BOT), app.settings.slack, clock, deadline_s=deadline_s)
+        approvals = app.settings.takes_approvals
+        notifier = SlackNotifier(
+            SecretStr(BOT), app.settings.slack, clock, deadline_s=deadline_s, takes_approvals=approvals
+        )
         app.notifier, app.board, app.people = notifier, notifier.board, notifier.board
         app.store.keys.record(an_inventory(*keys, at=NOW))
         try:

@@ -327,6 +327,8 @@ def test_every_message_kind_people_get_is_told_of_in_the_runbook_or_the_readme()
         MessageKind.SOURCE: "the source does not answer",
         MessageKind.DIGEST: "digest",
         MessageKind.TEST: "check",
+        MessageKind.REHEARSAL: "rehearsal, no theft",
+        MessageKind.PROPOSAL: "approve? disable",
     }
     assert set(words) == set(MessageKind)
     assert all(word in spoken for word in words.values())

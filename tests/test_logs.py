@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 
 import pytest
 
@@ -17,9 +18,9 @@ CANARIES = ("sk-or-v1-0123456789abcdef", "xoxb-12-34-abcd", "xapp-1-A1-2-abc", "
 @pytest.fixture(autouse=True)
 def restored() -> object:
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, hook = root.handlers[:], root.level, sys.excepthook
     yield
-    root.handlers[:], root.level = before, level
+    root.handlers[:], root.level, sys.excepthook = before, level, hook
 
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
@@ -49,3 +50,30 @@ def test_json_logs_are_one_object_a_line() -> None:
     logging.getLogger("monitor.x").info("cycle", extra={"keys": 3})
     entry = json.loads(stream.getvalue())
     assert entry["event"] == "cycle" and entry["keys"] == "3" and entry["level"] == "info"
+
+
+def test_text_from_outside_in_a_traceback_cannot_forge_a_log_line() -> None:
+    stream = io.StringIO()
+    set_up(Log(), stream)
+    try:
+        raise KeyError("x")
+    except KeyError:
+        try:
+            raise ValueError("bad name\r\n2026-01-01T00:00:00Z error forged\x1b[2J\u2028forged")
+        except ValueError:
+            logging.getLogger("monitor.x").exception("job_fault")
+    first, *trace = stream.getvalue().splitlines()
+    assert "job_fault" in first and trace
+    assert all(line.startswith("    ") for line in trace)
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_the_last_word_of_a_process_holds_no_secret() -> None:
+    stream = io.StringIO()
+    set_up(Log(), stream)
+    try:
+        raise RuntimeError(f"with {CANARIES[0]}")
+    except RuntimeError:
+        sys.excepthook(*sys.exc_info())
+    assert "died" in stream.getvalue() and "RuntimeError" in stream.getvalue()
+    assert "0123456789abcdef" not in stream.getvalue()

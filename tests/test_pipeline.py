@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -15,10 +15,12 @@ from build import a_context, a_key, settings_with
 
 from monitor import frames
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
+from monitor.detect import memory
 from monitor.detect.maker import YOUNG_NOTE
+from monitor.detect.memory import Remembered
 from monitor.detect.train import stack, train
 from monitor.domain import HOUR_S, NUSD, ApiKey, Dimension, Incident, IncidentState, Quality, Rung, Spell
-from monitor.features import NAMES
+from monitor.features import NAMES, from_bytes, to_bytes
 from monitor.features.replay import everything_known
 from monitor.frames import Catalog
 from monitor.pipeline import HOLD_FOR, Inventory, Judgement, Pipeline, held, new_state, windows
@@ -26,6 +28,9 @@ from monitor.pipeline import HOLD_FOR, Inventory, Judgement, Pipeline, held, new
 START = datetime(2026, 6, 1, tzinfo=UTC)
 TEN = timedelta(minutes=10)
 N_KEYS = 12
+SHIFT = 0.55
+"""Evidence of six hours that a thief of twelve cents in ten minutes has left after four and a half."""
+
 HABITS = {Dimension.MODEL: "acme/mini", Dimension.PROVIDER: "acme", Dimension.COUNTRY: "DE", Dimension.APP: "shop"}
 THEFT = {Dimension.MODEL: "acme/opus-9", Dimension.PROVIDER: "acme", Dimension.COUNTRY: "KP", Dimension.APP: ""}
 
@@ -84,10 +89,14 @@ class Lived:
 
     def live(self, *, stolen: dict[int, float] | None = None, **context: Any) -> Judgement:
         """One more bucket, judged at its end."""
+        self.take(stolen=stolen)
+        return self.judge(**context)
+
+    def take(self, *, stolen: dict[int, float] | None = None) -> None:
+        """One more bucket, not judged."""
         usage = self.fleet.bucket(self.at, stolen=stolen)
         self.pipeline.take(usage, everything_known(self.at, self.at + TEN, bucket_s=600))
         self.at += TEN
-        return self.judge(**context)
 
     def judge(self, **context: Any) -> Judgement:
         facts: dict[str, Any] = {"quality": {}, **context}
@@ -177,6 +186,63 @@ def test_a_restart_between_two_hot_buckets_does_not_forget_the_first(world: Live
 
     assert len(undisturbed.findings) == 1
     assert after.findings == undisturbed.findings
+
+
+def test_a_restart_in_the_middle_of_a_theft_of_hours_judges_as_if_there_had_been_none() -> None:
+    # given: a thief so patient that only the evidence of six hours tells of him, and five hours of him
+    undisturbed, stopped, forgetful = (_patient() for _ in range(3))
+    worlds = (undisturbed, stopped, forgetful)
+    for _ in range(22):
+        for world in worlds:
+            world.live(stolen={3: 0.12})
+
+    # when: two of three are ended, stand still for twenty minutes, and begin again; one of them from what was kept
+    kept = memory.to_bytes(Remembered(stopped.at, stopped.pipeline.memory), *_identity(stopped))
+    for world in (stopped, forgetful):
+        world.pipeline = _begun_again(world)
+    stopped.pipeline.kept = memory.from_bytes(kept, _identity(stopped)[0], stopped.fleet.catalog.known_key_no)
+    for _ in range(2):
+        undisturbed.live(stolen={3: 0.12})
+        for world in (stopped, forgetful):
+            world.take(stolen={3: 0.12})
+    after = [[world.live(stolen={3: 0.12}) for _ in range(10)] for world in worlds]
+
+    # then
+    told, again, forgot = ([_figures(judgement) for judgement in judged] for judged in after)
+    assert [bool(figures) for figures in told].index(True) > 0, (
+        "it takes hours that were lived through before the restart"
+    )
+    assert again == told
+    assert forgot != told, "else nothing of this had to be kept"
+    mine, theirs = (world.pipeline.memory.patience.excess[3] for world in (stopped, undisturbed))
+    assert [at for at, _ in mine] == [at for at, _ in theirs]
+    assert [amount for _, amount in mine] == pytest.approx([amount for _, amount in theirs])
+
+
+def _patient() -> Lived:
+    """A world whose detector tells only by what adds up over six hours."""
+    world = lived()
+    made = world.pipeline.trained
+    levels = msgspec.structs.replace(made.manifest.levels, alpha=1e-12, hour=1e9, shift=SHIFT, joint_nusd_per_hour=1e18)
+    manifest = msgspec.structs.replace(made.manifest, levels=levels)
+    world.pipeline.trained = replace(made, manifest=manifest)
+    return world
+
+
+def _identity(world: Lived) -> Any:
+    return world.pipeline.trained.manifest, world.fleet.catalog.key_hash
+
+
+def _begun_again(world: Lived) -> Pipeline:
+    """What a restart leaves: the state from its file, and the detector."""
+    state = from_bytes(to_bytes(world.pipeline.state), world.pipeline.state.params)
+    begun = Pipeline(world.pipeline.settings, world.fleet.catalog, state, world.pipeline.trained)
+    begun.known = world.pipeline.known
+    return begun
+
+
+def _figures(judgement: Judgement) -> list[tuple[str, float, float, Rung]]:
+    return [(one.key_hash, one.p_value, one.score, one.rung) for one in judgement.findings]
 
 
 def _wary(world: Lived) -> Any:

@@ -22,19 +22,19 @@ class Recording(Protocol):
     def catalog(self) -> Catalog: ...  # noqa: D102 - numbers of keys and values in the windows
 
     @property
-    def keys(self) -> tuple[ApiKey, ...]: ...  # noqa: D102
+    def keys(self) -> tuple[ApiKey, ...]: ...  # noqa: D102 - as above
 
     @property
-    def since(self) -> datetime: ...  # noqa: D102
+    def since(self) -> datetime: ...  # noqa: D102 - as above
 
     @property
-    def until(self) -> datetime: ...  # noqa: D102
+    def until(self) -> datetime: ...  # noqa: D102 - as above
 
     @property
-    def evaluate_from(self) -> datetime: ...  # noqa: D102
+    def evaluate_from(self) -> datetime: ...  # noqa: D102 - as above
 
     @property
-    def gaps(self) -> tuple[tuple[datetime, datetime], ...]: ...  # noqa: D102
+    def gaps(self) -> tuple[tuple[datetime, datetime], ...]: ...  # noqa: D102 - as above
 
     def windows(self, since: datetime, until: datetime) -> Iterator[Window]:
         """What became known in [since, until), oldest first, with the coverage of it. Nothing in a window is later than its

@@ -30,6 +30,7 @@ COMMANDS = {
     "feedback": ("opinions", "Say what a key's usage was: expected, planned or abuse."),
     "restore": ("act", "Put a disabled or capped key back exactly as it was."),
     "revoke": ("act", "Take a key out of service (disable; reversible)."),
+    "rehearse": ("rehearsing", "Prove on a canary key that alert, disable and restore work."),
     "approvals": ("approving", "What waits for a person to approve, or may still be denied."),
     "approve": ("approving", "Let a proposed action be carried out."),
     "deny": ("approving", "Say no to a proposed action."),

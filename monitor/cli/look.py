@@ -26,6 +26,7 @@ MIN_CREDIT = 0.01
 @with_settings
 def status(settings: Settings, *, as_json: bool) -> None:
     """How the monitor and its data are doing: what the planner chose, how old each kind of data is, what is in trouble."""
+    from monitor.jobs import rehearsed
     from monitor.store.base import Delivery
     from monitor.wiring import SystemClock
 
@@ -36,7 +37,9 @@ def status(settings: Settings, *, as_json: bool) -> None:
         waiting = len(store.outbox.entries(states={Delivery.WAITING, Delivery.SENDING, Delivery.UNKNOWN}))
         dead = len(store.outbox.entries(states={Delivery.DEAD}))
         keys = store.keys.keys()
+        rehearsal, is_well = rehearsed.told(store, settings, now)
     facts |= {"backfill": dict(backfill), "outbox": {"waiting": waiting, "given_up": dead}}
+    facts |= {"rehearsal": {"last": rehearsal, "ok": is_well}}
     if as_json:
         print_json(facts)
         return
@@ -62,6 +65,7 @@ def _print_status(facts: Mapping[str, Any], *, n_keys: int, now: datetime) -> No
     if backfill:
         click.echo(f"backfill     {backfill.get('done')} of {backfill.get('total')} windows")
     click.echo(f"outbox       {facts['outbox']['waiting']} waiting, {facts['outbox']['given_up']} given up")
+    click.echo(f"rehearsal    {clean(str(facts['rehearsal']['last']))}")
     rows = [
         (
             lane["lane"],

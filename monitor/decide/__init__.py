@@ -5,6 +5,7 @@ life.py        when an incident comes back, when its silence ends, why it does n
 money.py       dollars unusual an hour, spent since onset, at risk
 ladder.py      which policy a key has, and how far that lets the response go
 policy.py      what the evidence asks for, lowered by the policy
+sustained.py   how long a rung's conditions have held without a break
 crowd.py       many keys turning unusual together
 platform.py    such an event as an incident of its own
 guardrails.py  the checks: why a wanted act is not done
@@ -37,6 +38,7 @@ from monitor.decide import (
     notices,
     platform,
     policy,
+    sustained,
     verdicts,
 )
 from monitor.decide.context import Context
@@ -57,16 +59,28 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
     shadow = [finding for finding in findings if finding.is_shadow]
     live = [finding for finding in findings if not finding.is_shadow]
     changes, resolved = incidents.taken_in(live, context, settings, now)
+    changes = sustained.noted(changes, context, settings, now)
     together = crowd.gathered(
         changes, context.incidents, context.verdicts, n_together=settings.response.correlated_keys, now=now
     )
     wishes = [policy.wished(change, context, settings, now) for change in changes]
     judged, actions = verdicts.judged(wishes, context, settings, now, crowd=together)
     further, effects, failures = ineffective.escalated(context, settings, now)
-    changed = {incident.incident_id: incident for incident in (*(each.incident for each in changes), *resolved)}
+    moved = (*(each.incident for each in changes), *resolved, *sustained.broken(changes, resolved, context))
+    changed = {incident.incident_id: incident for incident in moved}
     current = changed | {each.incident_id: each for each in context.incidents if each.incident_id not in changed}
     current = _with_events(together, current, now)
-    told, current = notices.told(changes, resolved, judged, actions, context, now, crowd=together, current=current)
+    told, current = notices.told(
+        changes,
+        resolved,
+        judged,
+        actions,
+        context,
+        now,
+        crowd=together,
+        current=current,
+        is_asked_in_place=settings.response.approve == "slack",
+    )
     escalations, current = _escalations(current, context, settings, now)
     return Plan(
         at=now,

@@ -10,8 +10,9 @@ from typing import Final
 
 from monitor.config import Settings
 from monitor.decide.context import Context
-from monitor.decide.guardrails import AUTOMATIC, Refusal
+from monitor.decide.guardrails import AUTOMATIC, Refusal, ended_at
 from monitor.domain import Action, ActionState, Reason, Verb
+from monitor.wording import duration
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(hours=24)
@@ -32,7 +33,8 @@ class Fuses:
     in_day: set[str] = field(default_factory=set)
     in_run: set[str] = field(default_factory=set)
     is_proven: bool = False
-    n_unproven: int = 0
+    unproven: tuple[Action, ...] = ()
+    now: datetime | None = None
 
     @classmethod
     def of(cls, verb: Verb, context: Context, settings: Settings, now: datetime) -> Fuses:
@@ -47,7 +49,8 @@ class Fuses:
             in_hour={action.key_hash for action in recent},
             in_day={action.key_hash for action in acts},
             is_proven=not context.needs_canary or any(action.action_id in context.proven for action in done),
-            n_unproven=sum(action.action_id not in context.proven for action in done),
+            unproven=tuple(action for action in done if action.action_id not in context.proven),
+            now=now,
         )
 
     def refusal(self, key_hash: str) -> Refusal | None:
@@ -81,8 +84,14 @@ class Fuses:
 
     def _canary(self) -> Refusal | None:
         """Of several disables one goes first; the others follow once a disable of this hour was seen to take effect."""
-        if self.verb is not Verb.DISABLE or self.is_proven or not (self.n_unproven or self.in_run):
+        if self.verb is not Verb.DISABLE or self.is_proven or not (self.unproven or self.in_run):
             return None
+        grace = self.settings.response.escalate_after
+        late = [each for each in self.unproven if self.now is not None and self.now - ended_at(each) >= grace]
+        if late:
+            canary = min(late, key=lambda each: (ended_at(each), each.action_id))
+            seen = f"the disable of key {canary.key_hash[:12]} ({canary.action_id}) was not seen to take effect"
+            return Reason.CANARY_UNPROVEN, f"{seen} within response.escalate_after = {duration(grace)}"
         return Reason.CANARY, "one key is disabled first; the others follow once that was seen to take effect"
 
     def use(self, key_hash: str) -> None:

@@ -105,11 +105,14 @@ def gone(case: Case) -> Refusal | None:
 
 def protected(case: Case) -> Refusal | None:
     """Its name matches, or its full hash is, one of `response.protected_keys`."""
-    name = case.key.key_name if case.key else ""
-    for pattern in case.settings.response.protected_keys:
-        if re.search(pattern, name) or re.fullmatch(pattern, case.key_hash):
-            return Reason.PROTECTED_KEY, f"response.protected_keys: {pattern}"
-    return None
+    pattern = protecting(case.settings.response, case.key.key_name if case.key else "", case.key_hash)
+    return None if pattern is None else (Reason.PROTECTED_KEY, f"response.protected_keys: {pattern}")
+
+
+def protecting(response: Response, key_name: str, key_hash: str) -> str | None:
+    """Which of `response.protected_keys` protects a key."""
+    found = (each for each in response.protected_keys if re.search(each, key_name) or re.fullmatch(each, key_hash))
+    return next(found, None)
 
 
 def already_disabled(case: Case) -> Refusal | None:

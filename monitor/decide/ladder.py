@@ -29,11 +29,10 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """What a rung is asked for: unusual dollars an hour, dollars at risk, and how long it has lasted."""
+    """What a rung is asked for: unusual dollars an hour, and dollars at risk."""
 
     per_hour_nusd: int
     at_risk_nusd: int
-    lasted: timedelta
 
 
 def matched(key: ApiKey | None, *, owner: str, workspaces: Mapping[str, str], policies: Sequence[Policy]) -> Matched:
@@ -75,8 +74,9 @@ def hold_of(policy: Policy, rung: Rung) -> timedelta:
     return {Rung.DISABLE: policy.disable.hold, Rung.CAP: policy.cap.hold}.get(rung, timedelta(0))
 
 
-def shortfall(policy: Policy, rung: Rung, stake: Stake, *, is_rule: bool) -> str | None:
-    """Why this rung is not reached, None where it is. A hard rule (`is_rule`) is enough by itself: only `enabled` is asked."""
+def lacking(policy: Policy, rung: Rung, stake: Stake, *, is_rule: bool) -> str | None:
+    """Why this rung is not reached, whatever the time; None where only that can be missing. A hard rule (`is_rule`) is enough by
+    itself: only `enabled` is asked."""
     rule, name = rule_of(policy, rung), f"policy {policy.name!r}: {rung.name.lower()}"
     if not rule.enabled:
         return f"{name} is not enabled"
@@ -86,8 +86,18 @@ def shortfall(policy: Policy, rung: Rung, stake: Stake, *, is_rule: bool) -> str
         return f"{name} asks for {rule.usd_per_hour:,.2f} USD/h unusual, it is {stake.per_hour_nusd / NUSD:,.2f}"
     if stake.at_risk_nusd < rule.usd_at_risk * NUSD:
         return f"{name} asks for {rule.usd_at_risk:,.2f} USD at risk, it is {stake.at_risk_nusd / NUSD:,.2f}"
-    if stake.lasted < rule.sustained_for:
-        return f"{name} asks for {duration(rule.sustained_for)} of unusual use, it is {duration(stake.lasted)}"
+    return None
+
+
+def shortfall(policy: Policy, rung: Rung, stake: Stake, *, lasted: timedelta, is_rule: bool) -> str | None:
+    """Why this rung is not reached, None where it is. `lasted`: how long its other conditions have held without a break."""
+    missing = lacking(policy, rung, stake, is_rule=is_rule)
+    if missing is not None or is_rule:
+        return missing
+    asked = rule_of(policy, rung).sustained_for
+    if lasted < asked:
+        held = f"it has for {duration(lasted)}" if lasted else "it has just begun to"
+        return f"policy {policy.name!r}: {rung.name.lower()} asks that this holds for {duration(asked)}, {held}"
     return None
 
 

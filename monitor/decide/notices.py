@@ -25,10 +25,10 @@ from monitor.domain import (
 
 GROWN: Final = "Keys of an event that concerned many keys together have grown; a person decides about each."
 
-THEIRS: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.REENABLED}
+THEIRS: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.REENABLED, Reason.CANARY_UNPROVEN}
 """Reasons by which something that would have been done is left to people: each incident is told of that once."""
 
-_TOGETHER: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.CANARY}
+_TOGETHER: Final = fuses.BLOWN | {Reason.QUIET_HOURS, Reason.CANARY, Reason.CANARY_UNPROVEN}
 """Reasons by which keys wait together: more than `GATHERED` of them are told of in one message."""
 
 GATHERED: Final = 5
@@ -44,8 +44,11 @@ def told(
     *,
     crowd: Crowd,
     current: Mapping[str, Incident],
+    is_asked_in_place: bool = False,
 ) -> tuple[tuple[Notice, ...], dict[str, Incident]]:
     """Notices of this pass, and all incidents (`current`, by id) with what is told now marked as told.
+
+    `is_asked_in_place`: people answer proposals where they read of them, so that each is a message of its own.
 
     One notice for each incident and step, except that a crowd of keys, keys waiting behind a blown fuse, keys explained by a
     source incident, and a crowd that is over are one notice each. What the policy of a key does not
@@ -70,7 +73,11 @@ def told(
         for each in by_dollars(each for each in apart if each not in gathered)
     ]
     notices += _waiting_notices([*gathered, *waiting], by_incident, context, now)
-    notices += _proposal_notices(actions, context, changes, by_incident, now, alerted=told_now)
+    alerted = told_now
+    if is_asked_in_place:
+        notices += _questions(actions, context, changes, now)
+        alerted = told_now | {action.incident_id or "" for action in actions}
+    notices += _proposal_notices(actions, context, changes, by_incident, now, alerted=alerted)
     heard = [each for each in resolved if each.told_step and muting.silenced_by(each, context, now) is None]
     notices += _endings(heard, crowd, now)
     for source in {each.incident_id: each for each in explained.values()}.values():
@@ -151,7 +158,11 @@ def _waiting_notices(
     groups: dict[str, list[Incident]] = {}
     for incident in incidents:
         groups.setdefault(_HEADS[_reason(incident, verdicts) or Reason.FUSE_HOUR], []).append(incident)
-    return [_listing(head.format(n=len(group)), group, context, now) for head, group in sorted(groups.items())]
+    details = {each.incident_id: verdict.detail for each in incidents if (verdict := verdicts.get(each.incident_id))}
+    return [
+        _listing(head.format(n=len(group), why=details.get(group[0].incident_id, "")), group, context, now)
+        for head, group in sorted(groups.items())
+    ]
 
 
 _BY_HAND: Final = "Disable by hand what is abused: `openrouter-monitor revoke KEY`."
@@ -162,8 +173,19 @@ _HEADS: Final[Mapping[Reason, str]] = {
     **dict.fromkeys(fuses.BLOWN, _FUSE_HEAD),
     Reason.QUIET_HOURS: f"{{n}} would have been acted upon, but in quiet hours nothing automatic happens. {_BY_HAND}",
     Reason.REENABLED: f"{{n}} would have been disabled, but people switched it on again before. {_BY_HAND}",
+    Reason.CANARY_UNPROVEN: f"{{n}} wait for people: {{why}}. What may not help is not done to more keys by itself. {_BY_HAND}",
     Reason.CANARY: "{n} more are to be disabled once the first disable was seen to take effect, as far as the fuses allow.",
 }
+
+
+def _questions(actions: Iterable[Action], context: Context, changes: Iterable[Change], now: datetime) -> list[Notice]:
+    """A message of its own for each new proposal."""
+    incidents = {each.incident_id: each for each in context.incidents}
+    incidents |= {change.incident.incident_id: change.incident for change in changes}
+    asked = (action for action in actions if action.state is ActionState.PROPOSED)
+    return [
+        Notice(MessageKind.PROPOSAL, now, incident=incidents.get(each.incident_id or ""), action=each) for each in asked
+    ]
 
 
 def _proposal_notices(

@@ -39,10 +39,8 @@ class Wish:
 
 def wished(change: Change, context: Context, settings: Settings, now: datetime) -> Wish:
     """The strongest wish among the findings of this pass; earlier findings do not count, evidence must be present now."""
-    key_hash = change.incident.key_hash
-    key = context.keys.get(key_hash)
-    owner = context.owners.get(key_hash, "")
-    policy = ladder.matched(key, owner=owner, workspaces=context.workspaces, policies=settings.policies).policy
+    key = context.keys.get(change.incident.key_hash)
+    policy = policy_of(change.incident.key_hash, context, settings)
     wishes = [_wish(change.incident, each, key, policy=policy, settings=settings, now=now) for each in change.findings]
     if len(wishes) == 1:
         return wishes[0]
@@ -57,6 +55,20 @@ def wished(change: Change, context: Context, settings: Settings, now: datetime) 
             wish.finding.detector,
             repr(wish.finding),
         ),
+    )
+
+
+def policy_of(key_hash: str, context: Context, settings: Settings) -> Policy:
+    """The policy that holds for a key."""
+    key, owner = context.keys.get(key_hash), context.owners.get(key_hash, "")
+    return ladder.matched(key, owner=owner, workspaces=context.workspaces, policies=settings.policies).policy
+
+
+def stake_of(finding: Finding, key: ApiKey | None, settings: Settings, now: datetime) -> Stake:
+    """The dollars that a rung may ask for."""
+    return Stake(
+        per_hour_nusd=money.unusual_per_hour(finding.spend),
+        at_risk_nusd=money.at_risk(finding.spend, key=key, now=now, people_within=settings.response.people_within),
     )
 
 
@@ -79,18 +91,15 @@ def _rule_of(finding: Finding) -> str:
 def _wish(
     incident: Incident, finding: Finding, key: ApiKey | None, *, policy: Policy, settings: Settings, now: datetime
 ) -> Wish:
-    rung, reason, detail = _evidence(finding, key, settings, now)
-    stake = Stake(
-        per_hour_nusd=money.unusual_per_hour(finding.spend),
-        at_risk_nusd=money.at_risk(finding.spend, key=key, now=now, people_within=settings.response.people_within),
-        lasted=finding.at - min(finding.onset_at, incident.onset_at),
-    )
+    rung, reason, detail = evidence(finding, key, settings, now)
+    stake = stake_of(finding, key, settings, now)
+    lasted = {each.rung: each.seen_at - each.since for each in incident.held}
     is_rule = finding.p_value is None
     why = [detail] if detail else []
     for step in (Rung.DISABLE, Rung.CAP):
         if step > rung:
             continue
-        missing = ladder.shortfall(policy, step, stake, is_rule=is_rule)
+        missing = ladder.shortfall(policy, step, stake, lasted=lasted.get(step, timedelta(0)), is_rule=is_rule)
         if missing is None:
             enough = Reason.HARD_RULE if reason is Reason.HARD_RULE else Reason.CROSSED_THRESHOLD
             return Wish(
@@ -98,13 +107,14 @@ def _wish(
             )
         if policy is not ladder.DEFAULT:
             reason, why = Reason.POLICY, [*why, missing]
-    missing = ladder.shortfall(policy, Rung.NOTIFY, stake, is_rule=is_rule)
+    told_for = lasted.get(Rung.NOTIFY, timedelta(0))
+    missing = ladder.shortfall(policy, Rung.NOTIFY, stake, lasted=told_for, is_rule=is_rule)
     if missing is not None:
         return Wish(incident, finding, Rung.NONE, Reason.BELOW_NOTICE, missing)
     return Wish(incident, finding, min(rung, Rung.CAP), reason, "; ".join(why))
 
 
-def _evidence(finding: Finding, key: ApiKey | None, settings: Settings, now: datetime) -> tuple[Rung, Reason, str]:
+def evidence(finding: Finding, key: ApiKey | None, settings: Settings, now: datetime) -> tuple[Rung, Reason, str]:
     """The highest rung the finding supports for this key, whatever its policy; why, if that is less than a disable."""
     if finding.rung < Rung.DISABLE:
         return finding.rung, Reason.BELOW_THRESHOLD, _twin_of(finding)

@@ -5,13 +5,35 @@ from __future__ import annotations
 import ipaddress
 import logging
 from types import TracebackType
+from typing import Self
 
 from aiohttp import web
 
 _log = logging.getLogger(__name__)
 
 
-class LoopbackServer:
+class Entered:
+    """What is started when it is entered with `async with`, and stopped when it is left."""
+
+    async def start(self) -> None:
+        """Serves."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Ends all connections."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+class LoopbackServer(Entered):
     """Serves an application on a loopback address; any other address is refused. Use with `async with`."""
 
     def __init__(self, app: web.Application, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -41,12 +63,3 @@ class LoopbackServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-
-    async def __aenter__(self) -> LoopbackServer:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()

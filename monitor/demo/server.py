@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from types import TracebackType
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +23,7 @@ from monitor.demo.activity import activity
 from monitor.demo.counters import LIFETIME, PERIOD_OF_RESET
 from monitor.demo.faults import Action, Fault, Handler, apply
 from monitor.demo.fleet import Key
-from monitor.demo.loopback import LoopbackServer
+from monitor.demo.loopback import Entered, LoopbackServer
 from monitor.demo.query import parse
 from monitor.demo.record import RecordedRequest
 from monitor.demo.wire import Refused
@@ -39,7 +38,7 @@ _PATCHABLE: Final = {"disabled", "limit", "limit_reset", "name", "include_byok_i
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class FakeOpenRouter:
+class FakeOpenRouter(Entered):
     """The API over `world`; time is `clock`'s. Controls, all usable while it runs:
 
     `faults` (shown to matching requests, first match wins), `between_pages` (each entry is called once, after the next
@@ -86,15 +85,6 @@ class FakeOpenRouter:
     async def stop(self) -> None:
         """Ends all connections."""
         await self._server.stop()
-
-    async def __aenter__(self) -> FakeOpenRouter:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def freeze_analytics(self, at: datetime | None = None) -> None:
         """From now on analytics answers show the world as it was at `at` (default: now), and say so in `cachedAt`."""

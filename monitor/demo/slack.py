@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -15,14 +14,14 @@ from aiohttp import web
 
 from monitor.demo.conversations import SCOPES, Channel, Conversations, SlackError, SlackMessage
 from monitor.demo.faults import Fault, apply
-from monitor.demo.loopback import LoopbackServer
+from monitor.demo.loopback import Entered, LoopbackServer
 from monitor.demo.record import RecordedRequest
 from monitor.demo.slack_files import Files
 from monitor.demo.slack_socket import Socket
 from monitor.domain import Clock
 
 
-class FakeSlack:
+class FakeSlack(Entered):
     """Slack's Web API at `base_url`. Controls, usable while it runs: `faults`, `is_token_valid`,
     `conversations` with its `channels`, `scopes` and `groups`, `files`, and `socket` with its buttons."""
 
@@ -64,15 +63,6 @@ class FakeSlack:
     async def stop(self) -> None:
         """Ends all connections."""
         await self._server.stop()
-
-    async def __aenter__(self) -> FakeSlack:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def messages(self, channel: str | None = None) -> tuple[SlackMessage, ...]:
         """Messages delivered so far, oldest first; of one channel (id or name) or of all."""

@@ -20,12 +20,12 @@ plan.py       What `decide` wants done.
 
 from __future__ import annotations
 
-from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict
+from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict, version_of
 from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.hours import QuietHours
-from monitor.domain.incidents import ALIVE, Incident, IncidentKind, IncidentState, Spell
+from monitor.domain.incidents import ALIVE, Held, Incident, IncidentKind, IncidentState, Spell
 from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace, used_nusd
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
@@ -60,6 +60,7 @@ __all__ = [
     "Dimension",
     "Feedback",
     "Finding",
+    "Held",
     "Incident",
     "IncidentKind",
     "IncidentState",
@@ -89,4 +90,5 @@ __all__ = [
     "Workspace",
     "short_id",
     "used_nusd",
+    "version_of",
 ]

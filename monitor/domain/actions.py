@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,7 @@ class Reason(enum.StrEnum):
     FUSE_SHARE = "fuse_share"
     FUSE_SPEND = "fuse_spend"
     CANARY = "canary"
+    CANARY_UNPROVEN = "canary_unproven"
     STALE_DATA = "stale_data"
     PARTIAL_DATA = "partial_data"
     AMBIGUOUS_DATA = "ambiguous_data"
@@ -49,6 +51,7 @@ class Reason(enum.StrEnum):
     FALSE_ALARM = "false_alarm"
     SILENCED = "silenced"
     REQUESTED = "requested"
+    REHEARSAL = "rehearsal"
 
 
 class Verb(enum.StrEnum):
@@ -102,6 +105,12 @@ class Action:
     limit_usd: float | None = None
     not_before: datetime | None = None
     decided_by: str = ""
+
+
+def version_of(action: Action) -> str:
+    """Eight digits of what people are asked to approve: another key, verb, limit or time is another question."""
+    asked = (action.action_id, action.verb, action.key_hash, action.limit_usd, action.intended_at, action.not_before)
+    return hashlib.sha256(repr(tuple(map(str, asked))).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

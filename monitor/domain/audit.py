@@ -38,6 +38,7 @@ class AuditKind(enum.StrEnum):
     DISARMED = "disarmed"
     KILL_SWITCH = "kill_switch"
     DETECTOR = "detector"
+    REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)

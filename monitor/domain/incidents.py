@@ -41,6 +41,15 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Since when the conditions of a rung, but for the time, have held without a break, and when they last were seen to."""
+
+    rung: Rung
+    since: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """Findings of one cause on one key, with a life.
 
@@ -52,7 +61,8 @@ class Incident:
 
     What people decided: `revision` grows with each such change; the state while not OPEN, `silenced_until`, who acknowledged
     or resolved it. `part_of` names the platform or source incident that explains this one; `members` the other way round.
-    `n_escalations` counts calls for a wider audience in this spell."""
+    `n_escalations` counts calls for a wider audience in this spell. `held`: of rungs that ask for time, since when they could be
+    reached (decide/sustained.py)."""
 
     incident_id: str
     fingerprint: str
@@ -90,6 +100,7 @@ class Incident:
     n_escalations: int = 0
     part_of: str | None = None
     members: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def is_alive(self) -> bool:

@@ -22,6 +22,8 @@ class MessageKind(enum.StrEnum):
     SOURCE = "source"
     DIGEST = "digest"
     TEST = "test"
+    PROPOSAL = "proposal"
+    REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,21 @@ class Choice(enum.StrEnum):
     ABUSE = "abuse"
     DISABLE = "disable"
     RESTORE = "restore"
+    APPROVE = "approve"
+    DENY = "deny"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a message asks people to decide. Bound to the incident and its step: an answer to an older step is stale."""
+    """What a message asks people to decide. Bound to the incident and its step: an answer to an older step is stale. One about a
+    proposal is bound to that, and to its `version` (`actions.version_of`)."""
 
     incident_id: str
     step: int
     key_hash: str
     choices: tuple[Choice, ...]
+    action_id: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

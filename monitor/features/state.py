@@ -111,11 +111,6 @@ class FleetState:
             self._learn_until(hour - 1 - self.params.quarantine_h)
         self._learn_until((int(now.timestamp()) - self.params.quarantine_h * HOUR_S) // HOUR_S - 1)
 
-    def is_ahead_of(self, now: datetime) -> bool:
-        """Whether the rings have left `now` behind, as after a clock that ran hours ahead and was put right: then nothing can be
-        judged, and only a new state helps."""
-        return self.head_hour != NO_HOUR and int(now.timestamp()) // HOUR_S <= self.head_hour - FINE_HOURS + 1
-
     def gain(self, hour: float) -> float:
         """The forward weight of an hour: what an observation then counts beside the sums kept."""
         return float(np.exp2((hour - LANDMARK_H) / self.params.half_life_h - self.n_rescaled * RESCALE))

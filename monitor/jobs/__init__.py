@@ -14,6 +14,8 @@ upkeep     retention, vacuum, backup, checkpoint
 manual     restore and revoke by a person
 desk       acknowledge, silence, resolve by a person
 health     what is wrong with the source in a cycle
+timing     whether time can be believed
+broken     the watch fails by a fault in the program: people are told
 auditing   settings, arming and kill switch into the audit trail; its head into the log
 terms      one service acts at a time
 bundle     the files of a refund claim

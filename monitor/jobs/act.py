@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
-from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
 from monitor.jobs import auditing, owners, terms
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import further, message, ops_copy
@@ -46,12 +46,16 @@ def _stopped(app: App) -> str:
     return ""
 
 
-async def resolve_open(app: App, *, older_than: timedelta = timedelta(0)) -> tuple[Action, ...]:
+async def resolve_open(
+    app: App, *, older_than: timedelta = timedelta(0), reason: Reason | None = None
+) -> tuple[Action, ...]:
     """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key.
 
-    `older_than` leaves alone what a person may be carrying out at this moment. Raises StoreError."""
+    `older_than` leaves alone what a person may be carrying out at this moment; `reason`: only what was done for it. Raises
+    StoreError."""
     found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
     left = [action for action in found if app.now() - action.intended_at >= older_than]
+    left = [action for action in left if reason is None or action.reason is reason]
     finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app))
     for action in finished:
         await _finish(app, action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Final
 
 from monitor import __version__
 from monitor.config import Route
-from monitor.domain import BUCKET_S, ApiKey, Incident
-from monitor.errors import RequestRefused, UnknownIncident
+from monitor.domain import BUCKET_S, ApiKey, Incident, Reason
+from monitor.errors import RequestRefused, StoreError, UnknownIncident
 from monitor.notify import routing
 from monitor.report import bundle
 from monitor.report.bundle import Evidence
@@ -25,7 +26,8 @@ AFTER: Final = timedelta(hours=1)
 def write(
     store: Store, incident_id: str, out: Path, *, now: datetime, routes: tuple[Route, ...] = ()
 ) -> tuple[Path, ...]:
-    """Makes `out` (new, or empty) and writes the files there, readable by their owner only; returns their paths.
+    """Makes `out` (new, or empty) with the files, readable by their owner only; returns their paths. All of them or none: they are
+    put in place at the very end.
 
     Raises UnknownIncident, RequestRefused where the folder holds something or the incident is of no key, StoreError."""
     evidence = gather(store, incident_id, now=now, routes=routes)
@@ -34,14 +36,22 @@ def write(
         raise RequestRefused(
             f"{out} is not empty; name a new folder, so that no file of another claim is taken for this one's"
         )
-    out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths = []
-    for file, content in made.items():
-        path = out / file
-        path.touch(mode=0o600)
-        path.write_bytes(content)
-        paths.append(path)
-    return tuple(paths)
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        if partial.exists():  # a kill left it
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, mode=0o700)
+        for file, content in made.items():
+            path = partial / file
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        partial.replace(out)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise StoreError(
+            f"{out}: {error.strerror}; no file of the bundle was kept: check space and owner, then make it again"
+        ) from error
+    return tuple(out / file for file in made)
 
 
 def gather(store: Store, incident_id: str, *, now: datetime, routes: tuple[Route, ...] = ()) -> Evidence:
@@ -64,7 +74,11 @@ def gather(store: Store, incident_id: str, *, now: datetime, routes: tuple[Route
         hourly=store.usage.read_hourly(since, until, key_nos=[key_no]),
         fine=store.usage.read(_bucket(incident), until, bucket_s=BUCKET_S, key_nos=[key_no]),
         catalog=store.keys.catalog,
-        actions=tuple(each for each in store.ledger.actions(key_hash=incident.key_hash) if each.intended_at >= since),
+        actions=tuple(
+            each
+            for each in store.ledger.actions(key_hash=incident.key_hash)
+            if each.intended_at >= since and each.reason is not Reason.REHEARSAL
+        ),
         trail=store.audit.rows(incident_id=incident_id),
         head=store.audit.head(),
         version=__version__,

@@ -1,6 +1,7 @@
 """A pressed button, from the press to what it does. Fails closed: in doubt nothing happens, and the presser is told why.
 
-1. is it one of our buttons, and is the presser allowed? (`slack.allowed_users`, or a member of `slack.allowed_groups`)
+1. is it one of our buttons, and is the presser allowed? (`slack.allowed_users`, or a member of `slack.allowed_groups`; of proposals:
+   `response.approvers`, see `proposals`)
 2. does the question still stand? (the incident is at the step the button was made for, and about the same key)
 3. take it up, once: written down before anything is done; the same press told again, or the same answer, does nothing
    (each press, whatever becomes of it, has its rows in the audit trail)
@@ -18,7 +19,7 @@ from typing import Final
 
 from monitor.domain import Choice
 from monitor.errors import DeliveryError, MonitorError, RequestRefused, StaleRequest
-from monitor.jobs import allowed, answers, auditing, cards
+from monitor.jobs import allowed, answers, auditing, cards, proposals
 from monitor.jobs.answers import Desk, StaleAnswer
 from monitor.jobs.app import App
 from monitor.notify import asking
@@ -45,7 +46,7 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
         press_id=press.press_id,
         incident_id=answer.incident_id if answer else "",
         step=answer.step if answer else 0,
-        choice=press.choice if answer else shorten(one_line(press.choice), 40),
+        choice=answer.question if answer else shorten(one_line(press.choice), 40),
         by=press.by,
         at=now,
     )
@@ -61,8 +62,12 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
             said = f"{_what(earlier)} by {earlier.by}; nothing was done twice."
             await _end(app, press, entry, Outcome.DUPLICATE, said)
         return earlier
+    is_proposal = answer.choice in asking.ABOUT_A_PROPOSAL
     try:
-        done = await _do(app, desk, answer, by=press.by)
+        if is_proposal:
+            done = await proposals.answered(app, press, answer)
+        else:
+            done = await _do(app, desk, answer, by=press.by)
     except (StaleAnswer, StaleRequest) as error:
         return await _end(app, press, entry, Outcome.EXPIRED, f"Nothing was done: {error}.")
     except RequestRefused as error:
@@ -70,7 +75,7 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
     except MonitorError as error:
         return await _end(app, press, entry, Outcome.FAILED, f"This did not work: {error}.")
     ended = await _end(app, press, entry, Outcome.DONE, done)
-    await cards.refresh(app)
+    await (proposals if is_proposal else cards).refresh(app)
     return ended
 
 
@@ -78,6 +83,8 @@ async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:
     """Why this press does nothing; empty where it may. Raises StaleAnswer where the incident has moved on."""
     if answer is None:
         return "This button is not one of this version; nothing was done."
+    if answer.choice in asking.ABOUT_A_PROPOSAL:
+        return await proposals.refusal(app, press, answer)
     if not await allowed.is_operator(app, press.user_id):
         return _STRANGER
     incident = await asyncio.to_thread(answers.current, app, answer.incident_id, answer.step)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Receipt, Verb
+from monitor.domain import Incident, IncidentState, Message, MessageKind, Picture, Reason, Receipt, Verb
 from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import ending, owners, pictures, storms
 from monitor.jobs.app import App
@@ -194,7 +194,7 @@ def current(app: App, shown: Shown, before: Card) -> Message:
     actions = tuple(
         each
         for each in store.ledger.actions(since=incident.opened_at, key_hash=incident.key_hash)
-        if each.verb in {Verb.DISABLE, Verb.RESTORE}
+        if each.verb in {Verb.DISABLE, Verb.RESTORE} and each.reason is not Reason.REHEARSAL
     )
     decided = [each for each in store.cards.presses(incident.incident_id) if each.outcome is Outcome.DONE]
     to = owners.where(store, app.settings, key, workspaces)

@@ -1,12 +1,16 @@
-"""The state of the fleet as a file, so that a restart need not replay the whole history. It only saves time."""
+"""The state of the fleet as a file, so that a restart need not replay the whole history, and beside it what judging remembers.
+
+The first only saves time. The second holds evidence of hours that the store no longer holds in ten minutes."""
 
 from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from monitor.detect import memory
+from monitor.detect.patience import LONG_S
 from monitor.domain import HOUR_S
 from monitor.features import FleetState, from_bytes, to_bytes
 from monitor.frames import ALL_KEYS
@@ -23,18 +27,48 @@ def path_of(app: App) -> Path:
     return app.state_dir / "fleet.npz"
 
 
+def memory_path(app: App) -> Path:
+    """Where what judging remembers lies."""
+    return app.state_dir / "memory.json"
+
+
 def save(app: App) -> None:
-    """Writes the state as it is now; a kill leaves the old file. A full disk is logged: the service goes on without."""
-    path = path_of(app)
+    """Writes the state and the memory as they are now; a kill leaves the old file of each. A full disk is logged: the service
+    goes on without."""
+    pipeline = app.pipeline
+    _write(path_of(app), to_bytes(pipeline.state))
+    if pipeline.trained is None or pipeline.memory is None or pipeline.judged_at is None:
+        return
+    remembered = memory.Remembered(pipeline.judged_at, pipeline.memory)
+    _write(memory_path(app), memory.to_bytes(remembered, pipeline.trained.manifest, pipeline.catalog.key_hash))
+
+
+def _write(path: Path, data: bytes) -> None:
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            file.write(to_bytes(app.pipeline.state))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         log.warning("checkpoint_not_written", extra={"path": str(path), "error": str(error)})
+
+
+def recall(app: App, now: datetime) -> None:
+    """Gives the pipeline what the last process remembered, if that fits: the detector at work, and not longer ago than
+    evidence counts. Else the state tells what it can."""
+    path, pipeline = memory_path(app), app.pipeline
+    if pipeline.trained is None or not path.exists():
+        return
+    try:
+        kept = memory.from_bytes(path.read_bytes(), pipeline.trained.manifest, pipeline.catalog.known_key_no)
+        if not timedelta(0) <= now - kept.at <= timedelta(seconds=LONG_S):
+            raise ValueError(f"it is of {kept.at:%Y-%m-%d %H:%M} UTC, and the time is {now:%Y-%m-%d %H:%M} UTC")
+    except (OSError, ValueError) as error:
+        log.warning("memory_passed_over", extra={"path": str(path), "error": str(error)})
+        return
+    pipeline.kept = kept
 
 
 def load(app: App, now: datetime) -> datetime | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from monitor.decide import life
 from monitor.decide.context import Context
-from monitor.domain import ALIVE, WAITING, Action, ActionState, ApiKey, Belonging, Incident, IncidentState, Verb
+from monitor.domain import ALIVE, WAITING, Action, ActionState, ApiKey, Belonging, Incident, IncidentState, Reason, Verb
 from monitor.jobs import effects
 from monitor.jobs.app import App
 from monitor.notify import routing
@@ -28,11 +28,12 @@ def gather(app: App, now: datetime, *, is_healthy: bool, noted: tuple[Incident, 
     ended = store.ledger.incidents(states={IncidentState.RESOLVED}, since=remembered)
     month = store.ledger.actions(since=min(keep, now - REENABLES_FOR))
     open_ones = store.ledger.actions(states={ActionState.INTENDED, *WAITING})
-    actions = _distinct((*(action for action in month if action.intended_at >= keep), *open_ones))
+    past = (each for each in month if each.intended_at >= keep and each.reason is not Reason.REHEARSAL)
+    actions = _distinct((*past, *open_ones))  # a rehearsal under way is in the way; one that is over never was
     listed, everything = store.keys.keys(), store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in listed}, store.keys.workspaces()
     vanished = frozenset(key.key_hash for key in everything if key.key_hash not in keys)
-    flips = _switched_on(app, {action.key_hash for action in month if _is_ours(action)}, now - REENABLES_FOR)
+    flips = _switched_on(app, [action for action in month if _is_ours(action)], now - REENABLES_FOR)
     known = effects.known(store.state, actions, vanished)
     silences = store.desk.silences(active_at=now)
     owners = _owners(app, keys, workspaces, is_asked=bool(silences))
@@ -65,13 +66,17 @@ def _is_ours(action: Action) -> bool:
     return action.verb is Verb.DISABLE and action.state is ActionState.DONE
 
 
-def _switched_on(app: App, key_hashes: Collection[str], since: datetime) -> dict[str, list[datetime]]:
+def _switched_on(app: App, disables: Sequence[Action], since: datetime) -> dict[str, list[datetime]]:
     """When keys that we had disabled were seen switched on again, oldest first: they are not fought. A restore by a person
-    is such a moment, too."""
+    is such a moment, too; the end of a rehearsal is none."""
     found: dict[str, list[datetime]] = {}
-    for key_hash in key_hashes:
+    for key_hash in {action.key_hash for action in disables if action.reason is not Reason.REHEARSAL}:
+        mine = [action for action in disables if action.key_hash == key_hash]
         for change in app.store.keys.history(key_hash):
-            if change.field == "is_disabled" and change.after == "false" and change.seen_at >= since:
+            if change.field != "is_disabled" or change.after != "false" or change.seen_at < since:
+                continue
+            before = [action for action in mine if action.intended_at <= change.seen_at]
+            if not before or before[-1].reason is not Reason.REHEARSAL:
                 found.setdefault(key_hash, []).append(change.seen_at)
     return {key_hash: sorted(times) for key_hash, times in found.items()}
 

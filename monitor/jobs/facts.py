@@ -10,6 +10,7 @@ from monitor.jobs import arming, silences
 
 if TYPE_CHECKING:
     from monitor.jobs.watch import CycleReport, Watch
+    from monitor.store.base import Store
 
 
 def publish(watch: Watch, report: CycleReport) -> None:
@@ -44,6 +45,12 @@ def publish(watch: Watch, report: CycleReport) -> None:
             ],
         },
     )
+
+
+def published_at(store: Store) -> datetime | None:
+    """The time of the last completed cycle, of whatever process; None before the first. Raises StoreError."""
+    told = (store.state.get("status") or {}).get("at")
+    return datetime.fromisoformat(told) if isinstance(told, str) else None
 
 
 def _text(at: datetime | None) -> str | None:

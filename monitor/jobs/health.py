@@ -10,7 +10,7 @@ from typing import Final
 from monitor.config import Settings
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Symptom, Trouble
-from monitor.domain import ALIVE, HOUR_S, NUSD, Dimension, IncidentKind, Inventory, LaneHealth, Severity
+from monitor.domain import ALIVE, HOUR_S, NUSD, Dimension, Incident, IncidentKind, Inventory, LaneHealth, Severity
 from monitor.errors import SourceError, Unauthorized
 from monitor.jobs import unattributed, weekly
 from monitor.jobs.app import App
@@ -72,10 +72,14 @@ def noted(app: App, seen: Seen, troubles: Mapping[str, Trouble], now: datetime) 
     if "settle" in seen.worked:
         cross_check(store, seen, now)
     symptoms, well = look(seen, settings, now)
+    return sources.noted(troubles, symptoms, well, lately(store, settings, now), settings, now)
+
+
+def lately(store: Store, settings: Settings, now: datetime) -> tuple[Incident, ...]:
+    """The source's incidents that are open, or ended so short a time ago that they may be reopened. Raises StoreError."""
     since = now - settings.incidents.reopen_within - LONG_OUTAGE
-    lately = (*store.ledger.incidents(since=since), *store.ledger.incidents(states=ALIVE))
-    ours = {each.incident_id: each for each in lately if each.kind is IncidentKind.SOURCE}
-    return sources.noted(troubles, symptoms, well, ours.values(), settings, now)
+    found = (*store.ledger.incidents(since=since), *store.ledger.incidents(states=ALIVE))
+    return tuple({each.incident_id: each for each in found if each.kind is IncidentKind.SOURCE}.values())
 
 
 def look(seen: Seen, settings: Settings, now: datetime) -> tuple[tuple[Symptom, ...], frozenset[str]]:

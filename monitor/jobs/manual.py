@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from monitor.domain import Action, ApiKey, Plan
+from monitor.domain import Action, ApiKey, Plan, Reason
 from monitor.errors import ActionFailed, NotFound
 from monitor.jobs import act
 from monitor.jobs.app import App
@@ -19,6 +19,7 @@ async def restore(app: App, key: ApiKey, *, requested_by: str, is_forced: bool =
 
     Raises ActionFailed where there is nothing to put back, where the key is gone, or where somebody changed its settings
     since and not `is_forced`; SourceError where the key cannot be read."""
+    await act.resolve_open(app, reason=Reason.REHEARSAL)  # cut off a moment ago, perhaps, and of this key
     journal = await asyncio.to_thread(app.store.ledger.actions, key_hash=key.key_hash)
     try:
         fresh = await app.control.read(key.key_hash)

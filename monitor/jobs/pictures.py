@@ -6,7 +6,7 @@ import threading
 from datetime import datetime
 from typing import Final
 
-from monitor.domain import ActionState, Incident
+from monitor.domain import ActionState, Incident, Reason
 from monitor.notify.wording import DONE
 from monitor.report import alert_chart
 from monitor.report.alert_chart import Chart, Mark
@@ -18,7 +18,8 @@ _DRAWING: Final = threading.Lock()
 def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
     """(PNG, the picture in words) of an incident's key, from the store."""
     catalog = store.keys.catalog
-    actions = store.ledger.actions(since=incident.onset_at, key_hash=incident.key_hash)
+    journal = store.ledger.actions(since=incident.onset_at, key_hash=incident.key_hash)
+    actions = [each for each in journal if each.reason is not Reason.REHEARSAL]
     key_no = catalog.known_key_no(incident.key_hash)
     since = alert_chart.reads_from(incident, now)
     known_no = -2 if key_no is None else key_no

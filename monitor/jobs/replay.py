@@ -176,9 +176,13 @@ def settled_hours(hourly: pd.DataFrame, first: int, last: int) -> npt.NDArray[np
 def _take_quality(store: Store, pipeline: Pipeline, now: datetime) -> None:
     """Answers of the last hours in the order in which they came; a key's own is newer than what it overlaps."""
     since = now - QUALITY_REACH
-    coverage = cut(store.usage.coverage(since, now), since, now)
+    pipeline.known.take(newest_last(cut(store.usage.coverage(since, now), since, now)))
+
+
+def newest_last(coverage: pd.DataFrame) -> pd.DataFrame:
+    """COVERAGE of many readings in the order in which it is to be believed."""
     order = np.lexsort((frames.epoch_s(coverage["as_of"]), coverage["key_no"].to_numpy() != frames.ALL_KEYS))
-    pipeline.known.take(coverage.iloc[order].reset_index(drop=True))
+    return coverage.iloc[order].reset_index(drop=True)
 
 
 def _counters_since(pipeline: Pipeline, now: datetime) -> datetime:

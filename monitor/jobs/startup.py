@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
-from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, replay, roles, terms, training
+from monitor.jobs import act, arming, artifacts, auditing, checkpoint, days, rehearsed, replay, roles, terms, training
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline, new_state
 
@@ -28,10 +28,12 @@ async def start(app: App, shipped: Path) -> None:
     await asyncio.to_thread(terms.begin, app, now)
     in_doubt = await asyncio.to_thread(app.store.outbox.recover, now)
     resolved = await act.resolve_open(app)
+    await rehearsed.put_back(app)
     app.pipeline.trained, app.detector = await asyncio.to_thread(
         artifacts.choose, app.settings.detection.artifact, at_work(app), shipped, NAMES
     )
     await asyncio.to_thread(bring_up, app, now)
+    await asyncio.to_thread(checkpoint.recall, app, now)
     await asyncio.to_thread(auditing.publish, app.store)
     log.info(
         "started",
@@ -65,7 +67,7 @@ def begin_anew(app: App, now: datetime) -> None:
     bring_up(app, now, pipeline=fresh)
     app.pipeline = fresh
     log.warning(
-        "state_made_anew", extra={"now": now.isoformat(), "why": "the clock was hours ahead, and is right again"}
+        "state_made_anew", extra={"now": now.isoformat(), "why": "the state was brought up by a clock that was wrong"}
     )
 
 

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from monitor.errors import StoreError
 from monitor.jobs import days
 from monitor.jobs.app import App
 
@@ -37,11 +38,13 @@ async def back_up(app: App) -> Path | None:
         return None
     folder = app.state_dir / "backups"
     target = folder / backup_name(app.clock.now())
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     await asyncio.to_thread(app.store.maintenance.backup, target)
-    old = sorted(path for path in folder.iterdir() if _BACKUP.fullmatch(path.name))[:-keep]
-    for path in old:
-        path.unlink(missing_ok=True)
+    try:
+        old = sorted(path for path in folder.iterdir() if _BACKUP.fullmatch(path.name))[:-keep]
+        for path in old:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}; the backup was made, older ones could not be removed") from error
     log.info("backup_written", extra={"path": str(target), "removed": len(old)})
     return target
 

@@ -25,10 +25,12 @@ from monitor.collect.base import UsageBatch
 from monitor.collect.coverage import SETTLE_LAG_S
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory
+from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Plan, Reason
 from monitor.errors import SourceError
-from monitor.jobs import act, auditing, context, days, effects, facts, health, startup, unattributed
+from monitor.jobs import act, auditing, context, days, effects, facts, health, rehearsed, startup, timing, unattributed
 from monitor.jobs.app import App
+from monitor.jobs.broken import PROGRAM
+from monitor.jobs.timing import TIME, Look, Timing
 from monitor.pipeline import Judgement
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ BURST_RATIO = 2.0
 
 @dataclass(slots=True)
 class CycleReport:
-    """What one cycle did: for the log line, `once`, `status` and the tests."""
+    """What one cycle did: for the log line, `once`, `status` and the tests. `skew`: as it was when the cycle began."""
 
     at: datetime
     n_keys: int = 0
@@ -68,6 +70,8 @@ class CycleReport:
     actions: tuple[Action, ...] = ()
     errors: dict[str, SourceError] = field(default_factory=dict)
     worked: set[str] = field(default_factory=set)
+    skew: timedelta = timedelta(0)
+    time: Look = field(default_factory=Look)
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class Watch:
         self._patience_s = min(MAX_PATIENCE_S, schedule.keys_every.total_seconds() / 4)
         self.has_read = asyncio.Event()
         """Set once the usage lane has had its first turn: the backfill lets it go first."""
+        self._timing = Timing(facts.published_at(app.store))
         self._n_said = len(app.store.feedback.said())
         self._drilled: dict[int, float] = {}
         self._under_way: dict[str, asyncio.Task[int | SourceError]] = {}
@@ -107,7 +112,8 @@ class Watch:
     def _recall(self) -> None:
         """After a restart: the last counters, and how far each lane was; restarts must not spend the request budget."""
         now, monotonic = self.app.now(), self.app.clock.monotonic()
-        recent = self.app.store.usage.counters(now - RECALL, now)
+        a_moment = timedelta(seconds=1)  # samples are of whole seconds: the last one may be of this very one
+        recent = self.app.store.usage.counters(now - RECALL, now + a_moment)
         if len(recent):
             self._counters = recent.drop_duplicates("key_no", keep="last").reset_index(drop=True)
         self.troubles = sources.recalled(self.app.store.ledger.incidents(states=ALIVE))
@@ -122,20 +128,18 @@ class Watch:
     async def cycle(self) -> CycleReport:
         """Runs one cycle. A failing lane is recorded and told of while the others go on. Raises StoreError."""
         async with self.lock:
-            now = self.app.now()
-            async with self.pipeline_lock:
-                if self.app.pipeline.state.is_ahead_of(now):
-                    await asyncio.to_thread(startup.begin_anew, self.app, now)
-                self.app.pipeline.state.advance(now)  # before any usage is taken in
-            report = CycleReport(at=now)
-            inventory = await self._read_keys(now, report)
-            if inventory is not None:
+            report = CycleReport(at=self.app.now(), skew=self.app.source.skew)
+            inventory = await self._read_keys(report.at, report)
+            now = await self._timed(report)
+            if inventory is not None and not report.time.doubt:
                 await act.resolve_open(self.app, older_than=LEFT_ALONE)
+                await rehearsed.put_back(self.app, older_than=LEFT_ALONE)
             await self._run_lanes(now, report)
             noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
-            judgement = await self._judge(
-                now, is_healthy=inventory is not None and inventory.is_complete, noted=noted.incidents
-            )
+            is_healthy = inventory is not None and inventory.is_complete
+            judgement = Judgement(now, (), Plan(now), 0)  # by a time that is in doubt nothing is judged
+            if not report.time.doubt:
+                judgement = await self._judge(now, is_healthy=is_healthy, noted=noted.incidents)
             report.n_findings = len(judgement.findings)
             await self._commit(judgement, noted, now)
             self.troubles = noted.troubles
@@ -144,6 +148,19 @@ class Watch:
             await asyncio.to_thread(facts.publish, self, report)
             _log(report)
             return report
+
+    async def _timed(self, report: CycleReport) -> datetime:
+        """The time of this cycle, now that the source has answered, with which the state agrees, or the doubt is noted."""
+        async with self.pipeline_lock:
+            now, state = self.app.now(), self.app.pipeline.state
+            corrected = self.app.source.skew - report.skew
+            is_first = self.n_cycles == 0
+            report.time = self._timing.look(state, now, corrected=corrected, is_first=is_first)
+            if report.time.is_stale:
+                await asyncio.to_thread(startup.begin_anew, self.app, now)
+            self.app.pipeline.state.advance(now)  # before any usage is taken in
+        report.at = now
+        return now
 
     async def take(self, batch: UsageBatch) -> None:
         """Writes a batch to the store, then takes it into the state of the fleet."""
@@ -159,6 +176,7 @@ class Watch:
             stored = await asyncio.to_thread(store.keys.keys)
             known = [key.key_hash for key in stored if key.expires_at is None or key.expires_at > now]  # not listed
             inventory = await self.app.source.inventory(known)
+            now = self.app.now()  # as the answers say
         except SourceError as error:
             report.errors["keys"] = error
             return None
@@ -180,7 +198,8 @@ class Watch:
     def _note_effects(self, inventory: Inventory) -> None:
         """Whether keys that were acted upon stand still. The inventory was asked for after every action so far had ended."""
         store, taken_at = self.app.store, inventory.taken_at
-        actions = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        done = store.ledger.actions(states={ActionState.DONE}, since=taken_at - effects.WATCHED_FOR)
+        actions = [action for action in done if action.reason is not Reason.REHEARSAL]
         keys = {key.key_hash: key for key in inventory.keys}
         effects.note(store.state, actions, keys, taken_at, grace=self.app.settings.response.escalate_after)
 
@@ -276,7 +295,9 @@ class Watch:
 
     def _look_at_source(self, inventory: Inventory | None, report: CycleReport, now: datetime) -> Noted:
         worked = frozenset(report.worked)
-        seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of)
+        is_sound = {PROGRAM} if self.n_cycles else set()  # a whole cycle of this process has ended well
+        seen = health.Seen(report.errors, worked, inventory, as_of=self._as_of, well=is_sound)
+        seen.note(TIME, timing.symptom(report.time))
         return health.noted(self.app, seen, self.troubles, now)
 
     async def _judge(self, now: datetime, *, is_healthy: bool, noted: tuple[Incident, ...]) -> Judgement:
@@ -319,6 +340,7 @@ def _log(report: CycleReport) -> None:
             "bursts": report.n_bursts,
             "findings": report.n_findings,
             "actions": len(report.actions),
+            "doubt": report.time.doubt or "none",
             "errors": "; ".join(f"{lane}: {error}" for lane, error in report.errors.items()) or "none",
         },
     )

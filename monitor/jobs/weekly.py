@@ -13,7 +13,7 @@ import pandas as pd
 from monitor import frames
 from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
-from monitor.domain import Dimension, Incident, IncidentKind, IncidentState
+from monitor.domain import Dimension, Incident, IncidentKind, IncidentState, Reason
 from monitor.domain.audit import head_line
 from monitor.jobs import arming, silences, unattributed
 from monitor.jobs.owners import creators as creators_of
@@ -46,7 +46,7 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
     )
     incidents, actions = (
         _of_keys(store.ledger.incidents(since=current.since)),
-        store.ledger.actions(since=current.since),
+        [each for each in store.ledger.actions(since=current.since) if each.reason is not Reason.REHEARSAL],
     )
     judged = {each.incident_id for each in store.feedback.said() if each.incident_id}
     reviews = {each.incident_id: review_of(each, is_judged=each.incident_id in judged) for each in incidents}

@@ -40,13 +40,13 @@ class Entry(Protocol):
     def message(self) -> Message: ...  # noqa: D102 - described by its type
 
     @property
-    def state(self) -> str: ...  # noqa: D102
+    def state(self) -> str: ...  # noqa: D102 - as above
 
     @property
-    def n_attempts(self) -> int: ...  # noqa: D102
+    def n_attempts(self) -> int: ...  # noqa: D102 - as above
 
     @property
-    def receipt(self) -> Receipt | None: ...  # noqa: D102
+    def receipt(self) -> Receipt | None: ...  # noqa: D102 - as above
 
 
 class Outbox(Protocol):

@@ -7,7 +7,7 @@ the figures can be trusted. Usage alone cannot tell a leak from a runaway job, s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,6 @@ from monitor.domain import (
     Action,
     ActionState,
     ApiKey,
-    Ask,
     Choice,
     Incident,
     IncidentKind,
@@ -23,14 +22,16 @@ from monitor.domain import (
     MessageKind,
     Notice,
     Reason,
+    Rung,
     Severity,
     Verb,
     short_id,
 )
-from monitor.notify import escalation
+from monitor.notify import escalation, proposal
 from monitor.notify.asking import ask_about, ask_only
-from monitor.notify.facts import About, Facts, facts, identity, prior, usual
+from monitor.notify.facts import About, facts, identity, prior, usual
 from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
+from monitor.notify.words import Words
 from monitor.wording import (
     REASONS,
     count,
@@ -43,27 +44,11 @@ from monitor.wording import (
     shorten,
 )
 
-Sections = tuple[tuple[str, tuple[str, ...]], ...]
-
 RESTORE: Final = "openrouter-monitor restore"
 REVOKE: Final = "openrouter-monitor revoke"
 EXPLAIN: Final = "openrouter-monitor explain"
 
 _MAX_TITLE_NAME: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What one kind of notice says; `compose` adds identity, address and footer."""
-
-    title: str
-    summary: str
-    severity: Severity
-    facts: Facts = ()
-    evidence: tuple[str, ...] = ()
-    sections: Sections = ()
-    undo: str = ""
-    ask: Ask | None = None
 
 
 def compose(
@@ -120,6 +105,8 @@ def message_id(notice: Notice) -> str:
     if kind in {MessageKind.ACTION, MessageKind.ACTION_FAILED} and action is not None:
         base = f"{incident.incident_id}:{incident.step}" if incident else f"{action.incident_id or 'NONE'}:0"
         return f"{base}:{kind.value}:{action.action_id}"
+    if kind is MessageKind.PROPOSAL and action is not None:  # whatever step it is at by now: it is edited in place
+        return f"{action.incident_id or 'NONE'}:0:{kind.value}:{action.action_id}"
     if kind is MessageKind.ESCALATION and incident is not None:
         return f"{incident.incident_id}:{incident.step}:{kind.value}:{incident.n_escalations}"
     if incident is not None:
@@ -301,6 +288,41 @@ def _escalation(notice: Notice, about: About) -> Words:
     )
 
 
+def _rehearsal(notice: Notice, about: About) -> Words:
+    """The alert that a simulated theft would have been, or how a rehearsal ended; never to be taken for a theft."""
+    incident, verdict = notice.incident, notice.verdict
+    if incident is not None:
+        real = _alert(notice, about)
+        said = (
+            "The abuse is simulated, the figures with it: nobody misuses this key.",
+            "Everything after it is real: this message, then the disable of the key, its reading back and its restore.",
+            "Nothing needs to be done.",
+        )
+        return replace(
+            real,
+            title=f"Rehearsal, no theft: {_title_name(about, incident.key_hash)}",
+            summary=f"This is a rehearsal. In earnest it would say: {real.summary}",
+            severity=Severity.NOTICE,
+            sections=(("What this is", said),),
+            undo="",
+            ask=None,
+        )
+    lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))] or ["No details were given."]
+    key_hash = verdict.key_hash if verdict else ""
+    is_ok = verdict is not None and verdict.is_act
+    return Words(
+        title=f"Rehearsal {'over' if is_ok else 'FAILED'}: {_title_name(about, key_hash)}",
+        summary=lines[0],
+        severity=Severity.NOTICE if is_ok else Severity.CRITICAL,
+        sections=(("Delay of each step", tuple(lines[1:])),) if lines[1:] else (),
+        undo=command(about.restore_command, key_hash) if verdict and verdict.rung is Rung.DISABLE else "",
+    )
+
+
+def _proposal(notice: Notice, about: About) -> Words:
+    return proposal.words(notice, about) or _plain(notice, about)
+
+
 def _plain(notice: Notice, _about: About) -> Words:
     """Notices in free words: the first line is the sentence, further lines a list."""
     lines = [line for raw in notice.detail.splitlines() if (line := one_line(raw))]
@@ -323,6 +345,8 @@ _WRITERS: Final[Mapping[MessageKind, Callable[[Notice, About], Words]]] = {
     MessageKind.ACTION_FAILED: _action_failed,
     MessageKind.RESOLVED: _resolved,
     MessageKind.ESCALATION: _escalation,
+    MessageKind.REHEARSAL: _rehearsal,
+    MessageKind.PROPOSAL: _proposal,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Verb, used_nusd
+from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Reason, Verb, used_nusd
 from monitor.notify.asked import COMMAND
 from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
 from monitor.notify.wording import DONE, cause_line, short_hash
@@ -286,6 +286,7 @@ def _incident_line(incident: Incident, url: str) -> Words:
 def _acted(action: Action) -> str:
     who = one_line(action.requested_by)
     by = "automatically" if who in {"", "monitor"} else f"by {shorten(who, 80)}"
+    by = f"in a rehearsal {by}" if action.reason is Reason.REHEARSAL else by
     at = moment(action.finished_at or action.intended_at)
     if action.state is ActionState.DONE:
         return f"{DONE[Verb(action.verb)]} {by}, {at}"

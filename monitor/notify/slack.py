@@ -18,7 +18,7 @@ from monitor.errors import ChannelRefused, DeliveryError
 from monitor.notify import slack_blocks
 from monitor.notify.parts import is_continuation
 from monitor.notify.scopes import missing
-from monitor.notify.slack_board import SlackBoard
+from monitor.notify.slack_board import Answered, SlackBoard
 from monitor.notify.slack_door import DEADLINE_S, SlackDoor, cursor, records, scopes
 
 GAP_S: Final = 1.0
@@ -39,11 +39,19 @@ class SlackNotifier:
     """Implements `notify.base.Notifier`. Lives in one event loop; `close()` when done."""
 
     def __init__(
-        self, token: SecretStr, settings: config.Slack, clock: Clock, *, deadline_s: float = DEADLINE_S
+        self,
+        token: SecretStr,
+        settings: config.Slack,
+        clock: Clock,
+        *,
+        deadline_s: float = DEADLINE_S,
+        takes_approvals: bool = False,
     ) -> None:
+        """`takes_approvals`: somebody listens for answers to proposals, and may give them."""
         self._settings, self._clock = settings, clock
+        self._answered = Answered(settings.takes_answers, takes_approvals)
         self.door = SlackDoor(token, settings.base_url, clock, place="slack.bot_token", deadline_s=deadline_s)
-        self.board = SlackBoard(self.door, has_buttons=settings.takes_answers, channel_id=self._channel_id)
+        self.board = SlackBoard(self.door, self._answered, channel_id=self._channel_id)
         self._channel_ids: dict[str, str] = {}
         self._sent_at: dict[str, float] = {}
 
@@ -57,7 +65,7 @@ class SlackNotifier:
         channel = thread.channel if thread else message.channel
         if not channel:
             raise ChannelRefused("the message has no channel; set slack.default_channel")
-        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._settings.takes_answers)
+        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._answered.carries(message))
         await self._pace(channel)
         call = self.door.sdk.chat_postMessage(
             channel=channel,

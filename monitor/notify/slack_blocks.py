@@ -39,6 +39,7 @@ SYMBOLS: Final[Mapping[Severity, str]] = {
 _QUIET_SYMBOLS: Final[Mapping[MessageKind, str]] = {
     MessageKind.RESOLVED: "\N{LARGE GREEN CIRCLE}",
     MessageKind.DIGEST: "\N{BAR CHART}",
+    MessageKind.REHEARSAL: "\N{PERFORMING ARTS}",
 }
 
 _LOOK_ALIKES: Final = str.maketrans(
@@ -174,7 +175,8 @@ def _header(message: Message) -> Block:
 
 
 def _symbol(message: Message) -> str:
-    return _QUIET_SYMBOLS.get(message.kind) or SYMBOLS[message.severity]
+    is_loud = message.kind is MessageKind.REHEARSAL and message.severity > Severity.NOTICE  # it failed
+    return SYMBOLS[message.severity] if is_loud else _QUIET_SYMBOLS.get(message.kind, SYMBOLS[message.severity])
 
 
 def _facts(facts: Iterable[tuple[str, str]], detail: Detail) -> list[Block]:
@@ -221,7 +223,7 @@ def _element(ask: Ask, choice: Choice) -> Block:
             "confirm": _plain(asking.LABELS[choice]),
             "deny": _plain("Cancel"),
         }
-    if choice in {Choice.DISABLE, Choice.ABUSE}:
+    if choice in {Choice.DISABLE, Choice.ABUSE, Choice.APPROVE}:
         button["style"] = "danger"
     return button
 

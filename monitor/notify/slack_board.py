@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
-from monitor.domain import Message, Receipt
+from monitor.domain import Message, MessageKind, Receipt
 from monitor.errors import DeliveryError
 from monitor.notify import slack_blocks, slack_pages
 from monitor.notify.pages import Page
@@ -26,19 +27,31 @@ MAX_WHISPER: Final = 3_000
 _WORKSPACE: Final = re.compile(r"https://[a-z0-9.-]{1,200}\.slack(-gov)?\.com/")
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Which messages carry buttons: those whose answers somebody listens for, and somebody may give."""
+
+    alerts: bool
+    proposals: bool
+
+    def carries(self, message: Message) -> bool:
+        """Whether this one does."""
+        return self.proposals if message.kind is MessageKind.PROPOSAL else self.alerts
+
+
 class SlackBoard:
     """Implements `notify.base.Board` and `notify.base.People` through the notifier's own door."""
 
     def __init__(
-        self, door: SlackDoor, *, has_buttons: bool, channel_id: Callable[[str], Awaitable[str]] | None = None
+        self, door: SlackDoor, answered: Answered, *, channel_id: Callable[[str], Awaitable[str]] | None = None
     ) -> None:
         """`channel_id`: finds the id of a channel by its name; without it only ids are known."""
-        self._door, self._has_buttons, self._channel_id = door, has_buttons, channel_id
+        self._door, self._answered, self._channel_id = door, answered, channel_id
         self._workspace: str | None = None
 
     async def update(self, message: Message, at: Receipt) -> None:
         """chat.update; the metadata stays that of the message, so that it is found as before."""
-        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._has_buttons)
+        text, blocks, metadata = slack_blocks.render(message, has_buttons=self._answered.carries(message))
         call = self._door.sdk.chat_update(
             channel=at.channel, ts=at.reference, text=text, blocks=blocks, metadata=metadata
         )

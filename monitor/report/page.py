@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
-from monitor.report import care, charts, words
+from monitor.report import care, charts, pages, words
 from monitor.report.figures import Digest, KeyWeek, OwnerWeek
 from monitor.report.replay import svg
-from monitor.wording import SEVERITIES, change, count, duration, moment, money, name, one_line, shorten, to_the_cent
-
-MAX_TEXT: Final = 400
-"""Longest text of one expression: sentences may be longer than names."""
+from monitor.wording import change, money, to_the_cent
 
 N_CHANGED: Final = 8
-SHORT_HASH: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +68,15 @@ def balance(digest: Digest) -> list[Balance]:
 
 
 def _environment(digest: Digest) -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("monitor.report"), PackageLoader("monitor.report.replay")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "money": money,
+    made = pages.environment(ChoiceLoader([PackageLoader("monitor.report"), PackageLoader("monitor.report.replay")]))
+    made.filters |= {
         "cents": to_the_cent,
         "more": words.more,
-        "moment": moment,
-        "duration": duration,
-        "number": "{:,}".format,
-        "counted": count,
-        "short_hash": lambda key_hash: one_line(key_hash)[:SHORT_HASH],
-        "key_name": name,
-        "severity": SEVERITIES.__getitem__,
-        "clock": lambda at: moment(at).removesuffix(" UTC"),
         "changed": _changed,
         "usual": lambda each: _usual(digest, each),
         "bar": lambda each: _share(each, digest.owners),
     }
-    return environment
+    return made
 
 
 def _changed(each: KeyWeek | OwnerWeek) -> str:
@@ -112,10 +92,3 @@ def _share(part: OwnerWeek, parts: Sequence[OwnerWeek]) -> int:
     """Length of an owner's bar, the dearest being a hundred."""
     most = max((each.spent_nusd for each in parts), default=0)
     return round(100 * part.spent_nusd / most) if most else 0
-
-
-def _visible(value: Any) -> Any:
-    """What an expression says, before it is escaped: never more than a line of visible characters."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return shorten(one_line(value), MAX_TEXT)
-    return value

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from monitor.domain import Action, ActionState, Clock, Incident, MessageKind, Notice, Verb
+from monitor.domain import Action, ActionState, Clock, Incident, MessageKind, Notice, Reason, Verb
 from monitor.errors import ActionFailed, RateLimited, SourceError
 from monitor.respond.base import Responder
 
@@ -17,6 +17,8 @@ RETRY_AFTER_S: Final = (1.0, 4.0, 15.0)
 """Seconds before the second, third and fourth attempt; a rate limit may ask for more."""
 
 LONGEST_WAIT_S: Final = 60.0
+
+CUT_OFF: Final = "the rehearsal was cut off before this was seen to be done"
 
 PEOPLE: Final = "cli:"
 """Prefix of `Action.requested_by` where a person asked: `cli:<user>`."""
@@ -58,7 +60,8 @@ async def resolve_open(
     """Intents found without outcome (a crash in between), now with one, in the order given.
 
     The key is read: in the wanted state means DONE; otherwise the intent is carried out again, or EXPIRED if its time
-    is over. An intent whose key cannot be read now stays open and is left out; so are actions not INTENDED."""
+    is over. An intent whose key cannot be read now stays open and is left out; so are actions not INTENDED. A rehearsal that
+    was cut off is not carried on: what is left of it is to put the key back."""
     resolved = []
     for action in actions:
         if action.state is not ActionState.INTENDED:
@@ -70,6 +73,8 @@ async def resolve_open(
             continue  # neither outcome is proven: the next pass asks again
         if is_applied:
             resolved.append(_ended(action, ActionState.DONE, "found done after an interruption", clock))
+        elif action.reason is Reason.REHEARSAL and action.verb is Verb.DISABLE:
+            resolved.append(_ended(action, ActionState.FAILED, CUT_OFF, clock))
         else:
             resolved.append(await carry_out(action, responder, clock=clock))
     return tuple(resolved)
@@ -77,7 +82,10 @@ async def resolve_open(
 
 def outcome_notice(action: Action, *, at: datetime, incident: Incident | None = None) -> Notice | None:
     """What people are told of an outcome: done, or failed, which is the loudest message of all. An automatic intent that
-    expired is judged anew by itself; one that a person asked for is theirs to repeat, so they are told."""
+    expired is judged anew by itself; one that a person asked for is theirs to repeat, so they are told. A rehearsal tells of itself,
+    but for a key that it could not put back."""
+    if action.reason is Reason.REHEARSAL and (action.verb is not Verb.RESTORE or action.state is ActionState.DONE):
+        return None
     if action.state is ActionState.DONE:
         return Notice(kind=MessageKind.ACTION, at=at, incident=incident, action=action, detail=action.detail)
     is_asked_for = action.requested_by.startswith(PEOPLE)

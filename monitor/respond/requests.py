@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.domain import Action, ActionState, ApiKey, Reason, Verb, short_id
@@ -22,7 +23,7 @@ def restore_request(
     """The intent to put a key back as it was before the first of our changes still in force. `requested_by`: `cli:<user>`.
 
     `key` is the key as just read. Raises ActionFailed, naming key and remedy, where there is nothing to put back, and where
-    somebody changed its settings since, unless `is_forced`."""
+    somebody changed its settings since, unless `is_forced`. What undoes a rehearsal is part of it."""
     mine = [action for action in journal if action.key_hash == key.key_hash]
     undo = undoing.undo_of(mine)
     if undo is None:
@@ -42,17 +43,9 @@ def restore_request(
         )
     # A clock set back must not put the restore before what it undoes: the journal is read in this order.
     now = max(now, undo.latest.intended_at + timedelta(milliseconds=1))
-    return Action(
-        action_id=short_id("ACT", undo.latest.action_id, Verb.RESTORE, requested_by, now.isoformat()),
-        verb=Verb.RESTORE,
-        key_hash=key.key_hash,
-        incident_id=undo.latest.incident_id,
-        requested_by=requested_by,
-        reason=Reason.REQUESTED,
-        prior=undo.settings,
-        intended_at=now,
-        expires_at=now + ttl,
-    )
+    asked = _asked(Verb.RESTORE, key, undo.latest.action_id, requested_by=requested_by, now=now, ttl=ttl)
+    reason = Reason.REHEARSAL if undo.latest.reason is Reason.REHEARSAL else Reason.REQUESTED
+    return replace(asked, incident_id=undo.latest.incident_id, prior=undo.settings, reason=reason)
 
 
 def _nothing(key_hash: str, mine: Iterable[Action]) -> str:
@@ -75,29 +68,31 @@ def _told(names: Iterable[str], key: ApiKey, undo: undoing.Undo) -> str:
 
 
 def revoke_request(
-    key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta, incident_id: str | None = None
+    key: ApiKey,
+    *,
+    requested_by: str,
+    now: datetime,
+    ttl: timedelta,
+    incident_id: str | None = None,
+    reason: Reason = Reason.REQUESTED,
 ) -> Action:
     """The intent to disable a key because a person says so: no detection and no fuse, journalled the same way.
 
-    `key` is the key as just read, so that its settings can be put back exactly."""
-    return Action(
-        action_id=short_id("ACT", key.key_hash, Verb.DISABLE, requested_by, now.isoformat()),
-        verb=Verb.DISABLE,
-        key_hash=key.key_hash,
-        incident_id=incident_id,
-        requested_by=requested_by,
-        reason=Reason.REQUESTED,
-        prior=key.settings,
-        intended_at=now,
-        expires_at=now + ttl,
-    )
+    `key` is the key as just read, so that its settings can be put back exactly. `reason`: a rehearsal is one as well."""
+    asked = _asked(Verb.DISABLE, key, key.key_hash, requested_by=requested_by, now=now, ttl=ttl)
+    return replace(asked, incident_id=incident_id, reason=reason)
 
 
 def delete_request(key: ApiKey, *, requested_by: str, now: datetime, ttl: timedelta) -> Action:
     """The intent to delete a key for good because a person typed its name. Nothing can put it back."""
+    return _asked(Verb.DELETE, key, key.key_hash, requested_by=requested_by, now=now, ttl=ttl)
+
+
+def _asked(verb: Verb, key: ApiKey, about: str, *, requested_by: str, now: datetime, ttl: timedelta) -> Action:
+    """An intent because a person says so. `about`: with verb, person and moment it makes the id."""
     return Action(
-        action_id=short_id("ACT", key.key_hash, Verb.DELETE, requested_by, now.isoformat()),
-        verb=Verb.DELETE,
+        action_id=short_id("ACT", about, verb, requested_by, now.isoformat()),
+        verb=verb,
         key_hash=key.key_hash,
         incident_id=None,
         requested_by=requested_by,

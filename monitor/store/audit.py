@@ -176,7 +176,7 @@ def _columns(row: AuditRow) -> dict[str, Any]:
 
 
 def _row(found: Any) -> AuditRow:
-    return AuditRow(**{name: getattr(found, name) for name in audit.columns.keys()})  # noqa: SIM118
+    return AuditRow(**{name: getattr(found, name) for name in audit.columns.keys()})  # noqa: SIM118 - as above
 
 
 def _head(connection: sa.Connection) -> AuditHead:

@@ -291,34 +291,56 @@ class Store(Protocol):
     """All of it, over one database."""
 
     @property
-    def usage(self) -> UsageStore: ...  # noqa: D102 - described by its type
+    def usage(self) -> UsageStore:
+        """What was read of usage, counters and their coverage."""
+        ...
 
     @property
-    def keys(self) -> KeyStore: ...  # noqa: D102
+    def keys(self) -> KeyStore:
+        """Keys, workspaces, and the numbers they have here."""
+        ...
 
     @property
-    def ledger(self) -> Ledger: ...  # noqa: D102
+    def ledger(self) -> Ledger:
+        """Findings, incidents, verdicts and the journal of actions."""
+        ...
 
     @property
-    def desk(self) -> Desk: ...  # noqa: D102
+    def desk(self) -> Desk:
+        """What people decide about incidents."""
+        ...
 
     @property
-    def audit(self) -> AuditLog: ...  # noqa: D102
+    def audit(self) -> AuditLog:
+        """Who did what, when and why; append-only."""
+        ...
 
     @property
-    def outbox(self) -> Outbox: ...  # noqa: D102
+    def outbox(self) -> Outbox:
+        """Messages on their way to people."""
+        ...
 
     @property
-    def cards(self) -> CardStore: ...  # noqa: D102
+    def cards(self) -> CardStore:
+        """What a sink shows of incidents, and who pressed which button."""
+        ...
 
     @property
-    def days(self) -> DayStore: ...  # noqa: D102
+    def days(self) -> DayStore:
+        """Sums of whole days, kept for longer than hours."""
+        ...
 
     @property
-    def feedback(self) -> FeedbackStore: ...  # noqa: D102
+    def feedback(self) -> FeedbackStore:
+        """What people said of keys."""
+        ...
 
     @property
-    def state(self) -> StateStore: ...  # noqa: D102
+    def state(self) -> StateStore:
+        """Small named documents."""
+        ...
 
     @property
-    def maintenance(self) -> Maintenance: ...  # noqa: D102
+    def maintenance(self) -> Maintenance:
+        """Care of the database itself."""
+        ...

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from build import a_finding, a_key, an_action, an_incident, coverage, key_settings, usage
-from cli_build import HOSTILE, STOLEN, TWINS
+from cli_build import HOSTILE, MANAGEMENT_KEY, NOW, STOLEN, TWINS, stored
 from click.testing import CliRunner, Result
 from hostile import VECTORS
 
 from monitor.cli import command
+from monitor.demo.clock import ManualClock
+from monitor.demo.server import FakeOpenRouter
+from monitor.demo.world import World
 from monitor.domain import NUSD, ActionState, Dimension, Inventory, Plan, Reason, Rung, Verdict, Workspace
 from monitor.store.sqlite import open_store
 from monitor.wiring import SystemClock
@@ -127,3 +130,17 @@ def store_file(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copyfile(filled, folder / "monitor.db")
     monkeypatch.setenv("MONITOR__STORE__STATE_DIR", str(folder))
     return folder / "monitor.db"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """An account on loopback, and a store that knows its keys."""
+    clock = ManualClock(NOW)
+    made = World.build(seed=7, n_keys=20, n_workspaces=1, founded_at=NOW)
+    store = open_store(str(tmp_path / "state" / "monitor.db"))
+    store.keys.record(Inventory(NOW, tuple(stored(key) for key in made.fleet.keys), ()))
+    store.maintenance.close()
+    async with FakeOpenRouter(made, clock=clock, management_key=MANAGEMENT_KEY) as api:
+        monkeypatch.setenv("MONITOR__OPENROUTER__BASE_URL", api.base_url)
+        monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", MANAGEMENT_KEY)
+        yield made

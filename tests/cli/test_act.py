@@ -4,52 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import pytest
-from build import a_key, an_action
+from build import an_action
+from cli_build import a_live_key, settings_of, typed_name
 
-from monitor.demo.clock import ManualClock
 from monitor.demo.fleet import Key
-from monitor.demo.server import FakeOpenRouter
 from monitor.demo.world import World
-from monitor.domain import ActionState, Inventory, Plan
+from monitor.domain import ActionState, Plan
 from monitor.store.sqlite import open_store
 from monitor.wiring import SystemClock
-
-NOW = datetime(2026, 6, 15, 10, 7, tzinfo=UTC)
-MANAGEMENT_KEY = "management-key-of-a-test"
-
-
-@pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """An account on loopback, and a store that knows its keys."""
-    clock = ManualClock(NOW)
-    made = World.build(seed=7, n_keys=20, n_workspaces=1, founded_at=NOW)
-    store = open_store(str(tmp_path / "state" / "monitor.db"))
-    store.keys.record(Inventory(NOW, tuple(stored(key) for key in made.fleet.keys), ()))
-    store.maintenance.close()
-    async with FakeOpenRouter(made, clock=clock, management_key=MANAGEMENT_KEY) as api:
-        monkeypatch.setenv("MONITOR__OPENROUTER__BASE_URL", api.base_url)
-        monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", MANAGEMENT_KEY)
-        yield made
-
-
-def stored(key: Key):
-    return a_key(key.key_hash, key_name=key.name, created_at=NOW - timedelta(days=40))
-
-
-def a_live_key(world: World) -> Key:
-    """With a limit, so that there is something to put back."""
-    live = (key for key in world.fleet.keys if not key.is_disabled)
-    return next(key for key in live if key.limit_nusd is not None and key.limit_reset == "monthly")
-
-
-def settings_of(world: World, key: Key) -> tuple[bool, int | None, str | None, bool]:
-    now = world.key_state(key.key_hash)
-    return now.is_disabled, now.limit_nusd, now.limit_reset, now.include_byok_in_limit
 
 
 async def test_a_key_revoked_by_hand_is_disabled_and_restored_exactly(run, world: World):
@@ -114,10 +79,6 @@ async def test_an_inference_key_is_told_from_a_management_key(run, world: World)
 
 
 # -- delete, the ladder, proposals --------------------------------------------------------------------------------------
-
-
-def typed_name(key: Key) -> str:
-    return key.name if key.name.isascii() and key.name.strip() == key.name else key.key_hash[:12]
 
 
 async def test_a_key_is_deleted_only_after_its_name_was_typed(run, world: World):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -154,6 +156,31 @@ def test_a_bundle_never_mixes_with_other_files(run, tmp_path: Path):
     result = run("incidents", "bundle", "INC-stolen", "--out", str(tmp_path / "claim"))
     assert result.exit_code == 1
     assert "is not empty" in result.stderr
+
+
+@pytest.mark.parametrize("n_written", range(4))
+def test_a_disk_that_is_full_leaves_no_file_of_a_bundle(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_written: int
+):
+    out, write, written = tmp_path / "claim", Path.write_bytes, []
+
+    def full(path: Path, content: bytes) -> int:
+        if len(written) == n_written:
+            write(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        return write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        result = run("incidents", "bundle", "INC-stolen", "--out", str(out))
+    assert result.exit_code == 1
+    assert "No space left on device; no file of the bundle was kept" in result.stderr
+    assert len(written) == n_written
+    assert not [path.name for path in tmp_path.iterdir() if "claim" in path.name]
+
+    assert run("incidents", "bundle", "INC-stolen", "--out", str(out)).exit_code == 0
+    assert (out / "manifest.json").exists()
 
 
 def test_what_follows_a_group_finds_the_settings_named_before_it(run, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,8 @@ from monitor.domain import KeySettings
 from monitor.errors import NotFound, Unauthorized
 from monitor.frames import Catalog
 from monitor.openrouter.analytics import AnalyticsApi
-from monitor.openrouter.control import OpenRouterControl
+from monitor.openrouter.calls import DELETION
+from monitor.openrouter.control import OpenRouterControl, OpenRouterDeletion
 from monitor.openrouter.keys_api import KeysApi
 from monitor.openrouter.transport import Transport
 
@@ -110,6 +112,62 @@ async def test_every_other_call_is_in_the_document(transport: Transport, world: 
 
     assert [each.method for each in world.requests].count("PATCH") == 3
     assert problems_of(world) == []
+
+
+@pytest.mark.parametrize("limit_reset", ["daily", "weekly", "monthly", None])
+@pytest.mark.parametrize("limit_usd", [0.0, 0.01, 12.34, 1e6])
+async def test_a_cap_and_a_limit_of_nothing_are_requests_of_the_document(
+    transport: Transport, world: World, limit_usd: float, limit_reset: str | None
+) -> None:
+    key = world.busy("service")[0]
+    settings = KeySettings(
+        is_disabled=False, limit_usd=limit_usd, limit_reset=limit_reset, include_byok_in_limit=limit_usd > 1
+    )
+
+    await OpenRouterControl(transport).put_limit(key.key_hash, settings)
+
+    (sent,) = world.requests
+    assert (sent.method, sent.path) == ("PATCH", f"/keys/{key.key_hash}")
+    assert json.loads(sent.body).keys() == {"limit", "limit_reset", "include_byok_in_limit"}, "disabled is not sent"
+    assert problems_of(world) == []
+
+
+async def test_lifting_a_limit_is_a_request_of_the_document(transport: Transport, world: World) -> None:
+    key = world.busy("service")[0]
+    settings = KeySettings(is_disabled=True, limit_usd=None, limit_reset=None, include_byok_in_limit=False)
+
+    await OpenRouterControl(transport).put_limit(key.key_hash, settings)
+
+    assert json.loads(world.requests[0].body)["limit"] is None
+    assert problems_of(world) == []
+
+
+async def test_deleting_a_key_is_a_request_of_the_document_without_query_or_body(
+    api: FakeOpenRouter, world: World, clock: ManualClock
+) -> None:
+    key = world.busy("service")[0]
+    settings = Settings(openrouter={"base_url": api.base_url})
+    deleting = Transport(None, settings.openrouter, SecretStr(KEY), clock, random.Random(1), allowed=DELETION)
+
+    await OpenRouterDeletion(deleting).delete(key.key_hash)
+    with pytest.raises(NotFound):
+        await OpenRouterDeletion(deleting).delete(key.key_hash)
+    await deleting.close()
+
+    assert [(each.method, each.path, each.status) for each in world.requests] == [
+        ("DELETE", f"/keys/{key.key_hash}", 200),
+        ("DELETE", f"/keys/{key.key_hash}", 404),
+    ]
+    assert all(not each.query and not each.body for each in world.requests)
+    assert problems_of(world) == []
+
+
+@pytest.mark.parametrize(
+    "body", [{"limit": "12"}, {"limit_reset": "hourly"}, {"disabled": None}, {"cap": 3}], ids=lambda body: str(body)
+)
+def test_a_change_the_document_does_not_know_would_be_found_out(body: dict[str, object]) -> None:
+    assert openapi_file.request_problems("PATCH", f"/keys/{'0' * 64}", {}, json.dumps(body).encode()) != []
+    assert openapi_file.request_problems("DELETE", f"/keys/{'0' * 64}", {"force": "1"}, b"") != []
 
 
 async def test_refusals_are_answers_of_the_document(

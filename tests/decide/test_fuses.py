@@ -180,6 +180,68 @@ def test_a_canary_of_an_hour_ago_proves_nothing_any_more():
     assert len(plan.intents) == 1
 
 
+class Waiting:
+    """Stolen keys watched minute by minute; every disable is done at once, and none is ever seen to take effect."""
+
+    def __init__(self, n, settings=None):
+        self.settings, self.context, self.at, self.told = settings or enforce(), fleet(n), NOW, []
+
+    def minutes(self, n, *, stolen):
+        for _ in range(n):
+            plan = decide(thieves(stolen, at=self.at), self.context, self.settings, self.at)
+            self.told += [(self.at, notice) for notice in plan.notices]
+            context = after(self.context, plan)
+            done = {a.action_id: replace(a, state=ActionState.DONE, finished_at=self.at) for a in plan.intents}
+            actions = tuple(done.get(action.action_id, action) for action in context.actions)
+            self.context = replace(context, actions=actions)
+            self.at += MINUTE
+        return plan
+
+    def named(self):
+        """(minutes since the first disable, the keys named) of each message of keys that wait for people."""
+        return [
+            (round((at - NOW) / MINUTE), {each.key_hash for each in notice.incidents})
+            for at, notice in self.told
+            if "was not seen to take effect" in notice.detail
+        ]
+
+
+def test_keys_that_wait_in_vain_for_the_first_are_all_named_in_one_message_once():
+    service = Waiting(9)
+    service.minutes(10, stolen=9)
+    assert service.named() == []
+
+    plan = service.minutes(1, stolen=9)
+
+    assert set(reasons(plan).values()) >= {Reason.CANARY_UNPROVEN}
+    ((minute, keys),) = service.named()
+    assert minute == 10 and keys == {a_hash(number) for number in range(1, 9)}
+    text = words(service.told[-1][1])
+    assert "8 wait for people: the disable of key 000000000000" in text and "response.escalate_after" in text
+    assert all(f"team-{number}" in text for number in range(1, 9))
+    service.minutes(45, stolen=9)
+    assert len(service.named()) == 1
+    assert len([action for action in service.context.actions if action.state is ActionState.DONE]) == 1
+
+
+def test_a_key_that_joins_those_that_wait_in_vain_is_not_lost():
+    service = Waiting(9, enforce(max_share_of_keys=1.0))
+    service.context = replace(service.context, actions=(disabled_today(99, at=NOW - 11 * MINUTE),))
+    service.minutes(2, stolen=3)
+    service.minutes(2, stolen=4)
+    alerted = [notice.incident.key_hash for _, notice in service.told if notice.kind is MessageKind.ALERT]
+    assert sorted(alerted) == [a_hash(number) for number in (1, 2, 3, 4)]
+    assert {notice.verdict.reason for _, notice in service.told if notice.verdict} == {Reason.CANARY_UNPROVEN}
+
+
+def test_a_first_disable_that_is_proven_late_lets_the_others_follow():
+    service = Waiting(3)
+    service.minutes(12, stolen=3)
+    (first,) = service.context.actions
+    service.context = replace(service.context, proven=frozenset({first.action_id}))
+    assert len(service.minutes(1, stolen=3).intents) == 2
+
+
 # -- D4: a hundred abused keys at once ----------------------------------------------------------------------------------
 
 

@@ -88,8 +88,7 @@ def verdict_of(settings, *findings, key=None, context=None):
         ({"usd_per_hour": 39.01}, False),
         ({"usd_at_risk": 312.0}, True),  # for eight hours
         ({"usd_at_risk": 312.01}, False),
-        ({"sustained_for": "20m"}, True),
-        ({"sustained_for": "21m"}, False),
+        ({"sustained_for": "1m"}, False),  # it is seen for the first time, whenever it began
         ({"enabled": False}, False),
     ],
     ids=str,

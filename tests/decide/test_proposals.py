@@ -154,7 +154,7 @@ def test_a_held_act_whose_evidence_is_gone_is_dropped_and_people_hear_that():
 
 
 def test_a_proposal_made_later_than_the_alert_is_told_of_by_itself():
-    made = {"name": "web", "disable": {"hold": "5m", "sustained_for": "25m"}}
+    made = {"name": "web", "disable": {"hold": "5m", "sustained_for": "6m"}}
     service = Service(settings_with(response={"mode": "enforce"}, policies=[made]))
     service.minutes(10)
     kinds = [notice.kind for notice in service.told]

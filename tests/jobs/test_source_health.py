@@ -3,92 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from build import a_hash, a_key, an_incident, coverage, usage
+from build import a_hash, an_incident
 from jobs_build import NOW, an_app, an_inventory
+from scripted_source import KEYS, a_watch, minutes, sources, told
 
 from monitor.collect import counters
-from monitor.collect.base import UsageBatch
 from monitor.decide import Context, decide
-from monitor.domain import NUSD, IncidentKind, IncidentState, Inventory, LaneHealth, MessageKind, Plan, Severity
-from monitor.errors import SourceError, Unauthorized, Unavailable
+from monitor.domain import NUSD, IncidentKind, IncidentState, Plan, Severity
+from monitor.errors import Unauthorized, Unavailable
 from monitor.jobs import health
-from monitor.jobs.app import App
 from monitor.jobs.watch import Watch
 
 MINUTE = timedelta(minutes=1)
-KEYS = tuple(a_key(number, key_name=f"key-{number}", usage_nusd=number * NUSD) for number in range(1, 11))
-
-
-@dataclass
-class ScriptedSource:
-    """Answers as told: an error, an inventory, an old copy. Keeps what it was asked for."""
-
-    app: App | None = None
-    keys: tuple = KEYS
-    error: SourceError | None = None
-    skew: timedelta = timedelta(0)
-    age: timedelta = timedelta(0)
-    n_unsettled: int = 0
-    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
-
-    async def inventory(self, known: Any) -> Inventory:
-        self._fail()
-        is_complete = not self.n_unsettled
-        found = an_inventory(*self.keys, at=self._now(), is_complete=is_complete, n_unsettled=self.n_unsettled)
-        return replace(found, warnings=() if is_complete else (f"{self.n_unsettled} known keys are not listed",))
-
-    async def recent(self, since: datetime, until: datetime) -> UsageBatch:
-        return self._batch("recent", since, until, bucket_s=600)
-
-    async def hourly(self, since: datetime, until: datetime) -> UsageBatch:
-        return self._batch("hourly", since, until, bucket_s=3600)
-
-    def health(self) -> tuple[LaneHealth, ...]:
-        return ()
-
-    def _batch(self, name: str, since: datetime, until: datetime, *, bucket_s: int) -> UsageBatch:
-        self._fail()
-        self.asked.append((name, since, until))
-        known = coverage(since, until, bucket_s=bucket_s)
-        return UsageBatch(usage(bucket_s=bucket_s), known, as_of=self._now() - self.age)
-
-    def _fail(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def _now(self) -> datetime:
-        assert self.app is not None
-        return self.app.now()
-
-
-def a_watch(state_dir: Path, **sections: Any) -> tuple[Watch, ScriptedSource, App]:
-    source = ScriptedSource()
-    app = an_app(state_dir, source=source, response={"mode": "enforce", "armed_without_replay": True}, **sections)
-    source.app = app
-    return Watch(app), source, app
-
-
-async def minutes(watch: Watch, number: int, *, step: int = 1) -> None:
-    """Cycles with a minute (or `step`) between."""
-    for _ in range(0, number, step):
-        watch.app.clock.pass_time(60 * step)
-        await watch.cycle()
-
-
-def told(app: App) -> list[str]:
-    return [entry.message.summary for entry in app.store.outbox.entries() if entry.message.kind is MessageKind.SOURCE]
-
-
-def sources(app: App) -> dict[str, IncidentState]:
-    found = (each for each in app.store.ledger.incidents() if each.kind is IncidentKind.SOURCE)
-    return {each.fingerprint: each.state for each in found}
 
 
 async def test_o7_an_empty_list_of_keys_is_one_warning_and_no_key_is_taken_as_gone(tmp_path: Path) -> None:
@@ -173,7 +106,6 @@ async def test_o15_a_clock_that_ran_ahead_and_was_put_right_goes_on_being_judged
 
     # then: the state is of now again, every cycle completes, and nothing was done to any key
     assert watch.n_cycles == n_cycles + 10 and len(source.asked) >= n_before + 2
-    assert not app.pipeline.state.is_ahead_of(app.now())
     assert app.pipeline.state.head_hour == int(app.now().timestamp()) // 3600
     assert app.store.ledger.actions() == ()
 

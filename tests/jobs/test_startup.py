@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +14,13 @@ from fake_keys import FakeKeys, always
 from jobs_build import NOW, an_app, an_inventory
 from lived import HOUR, Life
 
+from monitor.detect.findings import Memory
 from monitor.domain import ActionState, Message, MessageKind, Plan, Severity, Verb
 from monitor.errors import ArtifactError, Unavailable
 from monitor.features import NAMES, to_bytes
 from monitor.jobs import artifacts, checkpoint, startup
 from monitor.jobs.app import App
+from monitor.pipeline import Pipeline, new_state
 from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
 from monitor.store.base import Delivery
@@ -197,3 +201,77 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_service_running(tmp_path:
     checkpoint.save(life.app)
 
     assert checkpoint.path_of(life.app).read_bytes() == before
+
+
+def a_remembering_app(state_dir: Path) -> App:
+    """An app whose detector, the shipped one, was at work just now, and remembers a hot bucket of one key."""
+    app = an_app(state_dir)
+    app.store.keys.record(an_inventory(build.a_key(1)))
+    app.pipeline.trained = artifacts.load(SHIPPED / "detector.json", NAMES)
+    app.pipeline.state.advance(NOW)
+    app.pipeline.memory, app.pipeline.judged_at = Memory(hot_s={0: (0, int(NOW.timestamp()) // 600 * 600)}), NOW
+    return app
+
+
+def begun_again(app: App, *, later: timedelta) -> App:
+    """The next process in the same state directory."""
+    app.clock.at = NOW + later
+    app.pipeline = Pipeline(
+        app.settings, app.store.keys.catalog, new_state(app.settings), artifacts.load(SHIPPED / "detector.json", NAMES)
+    )
+    return app
+
+
+@pytest.mark.parametrize(
+    ("later", "is_kept"),
+    [
+        (timedelta(minutes=5), True),
+        (timedelta(hours=5), True),
+        (timedelta(hours=7), False),
+        (-timedelta(hours=1), False),
+    ],
+    ids=["at once", "within its reach", "older than its reach", "ahead of the clock"],
+)
+def test_what_judging_remembered_comes_back_while_it_counts(tmp_path: Path, later: timedelta, is_kept: bool) -> None:
+    app = a_remembering_app(tmp_path)
+    remembered = app.pipeline.memory
+    checkpoint.save(app)
+    begun_again(app, later=later)
+
+    checkpoint.recall(app, app.now())
+
+    assert (app.pipeline.kept is not None) is is_kept
+    if is_kept:
+        assert app.pipeline.kept is not None and app.pipeline.kept.memory == remembered
+
+
+def test_what_another_detector_remembered_or_is_damaged_is_passed_over_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = a_remembering_app(tmp_path)
+    checkpoint.save(app)
+    path = checkpoint.memory_path(app)
+    path.write_bytes(path.read_bytes().replace(b'"hot":[0', b'"hot":[1'))
+
+    checkpoint.recall(begun_again(app, later=timedelta(minutes=5)), app.now())
+
+    assert app.pipeline.kept is None
+    (said,) = [record for record in caplog.records if record.message == "memory_passed_over"]
+    assert "damaged" in said.error
+
+
+def test_a_full_disk_leaves_what_was_remembered_before_and_the_service_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = a_remembering_app(tmp_path)
+    checkpoint.save(app)
+    before = checkpoint.memory_path(app).read_bytes()
+    app.pipeline.memory = Memory()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    checkpoint.save(app)
+
+    assert checkpoint.memory_path(app).read_bytes() == before

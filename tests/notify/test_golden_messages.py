@@ -60,6 +60,25 @@ NOTICES = {
         incident=STEP_2,
         action=replace(ACTION, state=ActionState.FAILED, detail="the issuer answered 500 three times"),
     ),
+    "proposal": Notice(
+        MessageKind.PROPOSAL,
+        NOW,
+        incident=STEP_2,
+        action=replace(ACTION, state=ActionState.PROPOSED, finished_at=None, expires_at=NOW + timedelta(hours=4)),
+    ),
+    "rehearsal": Notice(
+        MessageKind.REHEARSAL,
+        NOW,
+        incident=replace(INCIDENT, incident_id="REH-1f0c9a2b7d"),
+        verdict=Verdict(HASH, "REH-1f0c9a2b7d", NOW, Rung.DISABLE, True, Reason.CROSSED_THRESHOLD),
+    ),
+    "rehearsal_over": Notice(
+        MessageKind.REHEARSAL,
+        NOW,
+        verdict=Verdict(HASH, "REH-1f0c9a2b7d", NOW, Rung.NONE, True, Reason.REHEARSAL),
+        detail="Everything worked.\nread: 0.4 s; complete and fresh\nalert: 1.2 s; delivered to C0TEAM01 by slack",
+        thread="REH-1f0c9a2b7d",
+    ),
     "resolved": Notice(
         MessageKind.RESOLVED,
         NOW + timedelta(hours=6),
@@ -84,6 +103,6 @@ def test_a_message_looks_as_agreed(name: str, golden: Callable[[str, object], No
         data_as_of=notice.at - timedelta(minutes=4),
     )
 
-    text, blocks, metadata = render(message)
+    text, blocks, metadata = render(message, has_buttons=name == "proposal")
     golden(f"slack_{name}.json", {"text": text, "blocks": blocks, "metadata": metadata})
     golden(f"terminal_{name}.txt", plain_text(message) + "\n")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from monitor.demo import blockkit
-from monitor.domain import NUSD, ActionState, IncidentState, Severity
+from monitor.domain import NUSD, ActionState, IncidentState, Reason, Severity
 from monitor.notify import overview, slack_pages
 from monitor.notify.overview import Fresh, Standing
 from monitor.notify.pages import Code, Entry, Link, Mention, Page
@@ -64,6 +64,12 @@ def test_open_incidents_lead_to_their_alert_and_the_last_action_is_named() -> No
     assert f"<{URL}|{an_incident().incident_id}> critical: $194.96 above usual since 23 Nov 10:50 UTC" in text
     assert "nobody has acknowledged it" in text
     assert "last action: disabled automatically, 23 Nov" in text
+
+
+def test_a_rehearsal_is_called_one() -> None:
+    done = an_action(state=ActionState.DONE, finished_at=NOW, requested_by="cli:ada", reason=Reason.REHEARSAL)
+    text = said(overview.keys_page([Standing(a_key(), actions=(done,))], FRESH, of_all=False))
+    assert "last action: disabled in a rehearsal by cli:ada, 23 Nov" in text
 
 
 def test_more_incidents_than_can_be_read_are_counted() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from build import NOW, a_finding, an_action
@@ -13,7 +16,9 @@ from store_build import T0, a_row, a_span, coverage, fill, moment, rows_of, usag
 
 from monitor.domain import Plan
 from monitor.errors import StoreBusy, StoreCorrupt, StoreError
+from monitor.store import copying
 from monitor.store.base import Store
+from monitor.store.database import connect
 from monitor.store.sqlite import open_store, restore_backup
 
 
@@ -131,3 +136,36 @@ def test_a_backup_is_restored_where_there_was_no_store(tmp_path: Path) -> None:
     store.maintenance.close()
     assert restore_backup(tmp_path / "backup.db", tmp_path / "new" / "monitor.db") is None
     open_store(str(tmp_path / "new" / "monitor.db"), read_only=True).maintenance.close()
+
+
+@pytest.mark.parametrize("place", ["copying", "syncing", "putting in place"])
+def test_a_disk_that_is_full_leaves_no_half_backup_and_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    target = tmp_path / "backups" / "monday.db"
+    store.maintenance.backup(target)
+    before = dump(target)
+    store.state.put("job", {"at": 2})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def small(path: Path, **how: Any) -> sqlite3.Connection:
+        connection = connect(path, **how)
+        connection.execute("PRAGMA max_page_count=5")
+        return connection
+
+    with monkeypatch.context() as patch:
+        if place == "copying":
+            patch.setattr(copying, "connect", small)
+        else:
+            patch.setattr(*((os, "fsync") if place == "syncing" else (Path, "replace")), full)
+        with pytest.raises(StoreError, match=r"full|No space"):
+            store.maintenance.backup(target)
+
+    assert [file.name for file in target.parent.iterdir()] == ["monday.db"]
+    assert dump(target) == before
+    store.maintenance.backup(target)
+    assert dump(target) != before
+    store.maintenance.close()

@@ -22,13 +22,13 @@ class Stop(Protocol):
     def at(self) -> datetime: ...  # noqa: D102 - told of above
 
     @property
-    def incident_id(self) -> str: ...  # noqa: D102
+    def incident_id(self) -> str: ...  # noqa: D102 - as above
 
     @property
-    def verb(self) -> Verb: ...  # noqa: D102
+    def verb(self) -> Verb: ...  # noqa: D102 - as above
 
     @property
-    def spent_nusd(self) -> int: ...  # noqa: D102
+    def spent_nusd(self) -> int: ...  # noqa: D102 - as above
 
 
 @dataclass(frozen=True, slots=True)

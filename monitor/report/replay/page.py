@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from monitor.domain import Incident
+from monitor.report import pages
 from monitor.report.replay import charts, svg, words
 from monitor.report.replay.values import Picture, ReplayReport
-from monitor.wording import SEVERITIES, count, duration, moment, money, name, one_line, share, shorten
-
-MAX_TEXT: Final = 400
-"""Longest text of one expression: sentences may be longer than names."""
-
-SHORT_HASH: Final = 12
+from monitor.wording import name, share
 
 N_GROUPS: Final = 20
 """Rows of the tables by owner and by key; the rest is counted."""
@@ -67,44 +63,17 @@ def _drawn(report: ReplayReport) -> Mapping[str, Markup]:
 
 
 def _called(picture: Picture) -> str:
-    return f"{name(picture.key_name)} [{_short(picture.key_hash)}]"
-
-
-def _short(key_hash: str) -> str:
-    return one_line(key_hash)[:SHORT_HASH]
+    return f"{name(picture.key_name)} [{pages.short(picture.key_hash)}]"
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("monitor.report.replay"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "money": money,
-        "moment": moment,
-        "duration": duration,
+    made = pages.environment(PackageLoader("monitor.report.replay"))
+    made.filters |= {
         "share": share,
-        "number": "{:,}".format,
-        "counted": count,
-        "short_hash": _short,
-        "key_name": name,
-        "severity": SEVERITIES.__getitem__,
         "rarity": _rarity,
-        "clock": lambda at: moment(at).removesuffix(" UTC"),
         "meaning": words.meaning,
     }
-    return environment
-
-
-def _visible(value: Any) -> Any:
-    """What an expression says, before it is escaped: never more than a line of visible characters."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return shorten(one_line(value), MAX_TEXT)
-    return value
+    return made
 
 
 _TINY: Final = 1e-9
