@@ -38,8 +38,10 @@ def hash_of(number: int) -> str:
     return f"{number:064x}"
 
 
-def a_recording(folder: Path, *, days: float = 2.6, theft_at: datetime | None = None, **meta: Any) -> Path:
-    """Five keys that do much the same every ten minutes; key 2 is used by a thief for two hours from `theft_at`."""
+def a_recording(
+    folder: Path, *, days: float = 2.6, theft_at: datetime | None = None, usd: float = 15.0, **meta: Any
+) -> Path:
+    """Five keys that do much the same every ten minutes; key 2 is used by a thief for two hours from `theft_at`, for `usd` a bucket."""
     rng = np.random.default_rng(3)
     rows = []
     for bucket in range(int(days * 144)):
@@ -49,7 +51,7 @@ def a_recording(folder: Path, *, days: float = 2.6, theft_at: datetime | None = 
             if bucket % 29 == 5 * number:
                 rows += _rows(start, hash_of(number), _experiment(bucket), 0.05 * rng.uniform(0.1, 1.0))
         if theft_at is not None and theft_at <= start < theft_at + timedelta(hours=2):
-            rows += _rows(start, hash_of(2), THEFT, 15.0)
+            rows += _rows(start, hash_of(2), THEFT, usd)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows)
     table["bucket_start"] = table["bucket_start"].astype("datetime64[us, UTC]")

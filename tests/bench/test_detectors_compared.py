@@ -25,7 +25,7 @@ CUT = START + timedelta(days=5, hours=3)
 
 def a_table(folder: Path, *, until: datetime) -> grid.Grid:
     days = (until - START) / timedelta(days=1)
-    return grid.of(load(a_recording(folder, days=days, theft_at=THEFT, evaluation_start=TURN.isoformat())))
+    return grid.of(load(a_recording(folder, days=days, theft_at=THEFT, usd=6.0, evaluation_start=TURN.isoformat())))
 
 
 @pytest.fixture(scope="module")
