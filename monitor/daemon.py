@@ -181,7 +181,7 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
     """The backfill beside the running service; tried again until it is complete. The state is built anew at each stage."""
 
     async def rebuild() -> None:
-        await rebuild_state(app, watch)
+        await rebuild_state(app, watch, forgets=True)  # what was judged without these habits is no evidence
 
     await watch.has_read.wait()
     while True:
@@ -196,6 +196,7 @@ async def read_history(app: App, watch: Watch, progress: Progress | None = None)
             await watch.weigh_growth(app.now())
             await asyncio.to_thread(startup.retrain, app, app.now(), shipped_models())
             async with watch.pipeline_lock:
+                await asyncio.to_thread(startup.take_up, app)
                 await asyncio.to_thread(checkpoint.save, app)
         return
 
@@ -211,12 +212,14 @@ async def relearn(app: App, watch: Watch) -> None:
             n_rebuilt = await asyncio.to_thread(rebuild.rebuild_corrected, app)
 
 
-async def rebuild_state(app: App, watch: Watch) -> None:
-    """A state of the fleet from all the store has, made beside the running one, then put in its place."""
+async def rebuild_state(app: App, watch: Watch, *, forgets: bool = False) -> None:
+    """A state of the fleet from all the store has, made beside the running one, then put in its place. `forgets`: what was
+    judged so far is not remembered."""
     now = app.now()
     fresh = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings), app.pipeline.trained)
     await asyncio.to_thread(startup.bring_up, app, now, pipeline=fresh)
     async with watch.lock, watch.pipeline_lock:
         await asyncio.to_thread(replay.take_recent, app.store, fresh, app.now())
-        fresh.memory, fresh.judged_at = app.pipeline.memory, app.pipeline.judged_at
+        if not forgets:
+            fresh.memory, fresh.judged_at = app.pipeline.memory, app.pipeline.judged_at
         app.pipeline = fresh

@@ -107,6 +107,10 @@ class Pipeline:
         """Everything people said of keys; each counts from when it was said. In place of what was heard before."""
         self._said = tuple(said)
 
+    def forget(self) -> None:
+        """Evidence that another detector gathered, or that came of habits not yet known, is none: it is recalled anew."""
+        self.memory = self.judged_at = self.kept = None
+
     def features(self, now: datetime, keys: Mapping[str, ApiKey]) -> FeatureBatch:
         """The feature rows of the keys active at `now`, as `judge` sees them and training needs them: without the evidence in words."""
         return build(self.state, self._inventory.frame(keys), now, is_told=False)

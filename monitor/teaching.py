@@ -23,6 +23,9 @@ from monitor.pipeline import Pipeline
 N_THEFTS: Final = 8_000
 """Simulated thefts wanted over the whole walk: more find little more, and each costs a millisecond."""
 
+N_A_KEY: Final = 100
+"""Simulated thefts for each key there is: a small fleet has not more to teach."""
+
 N_AT_ONCE: Final = 48
 """Simulated thefts of one moment."""
 
@@ -34,7 +37,7 @@ class Teaching:
         self._pipeline = pipeline
         self._gathering = Gathering(NAMES)
         self._rng = np.random.default_rng(seed)
-        self._every = max(1, n_moments * N_AT_ONCE // N_THEFTS)
+        self._n_moments = n_moments
         self._n_looks = 0
         self._rows: Rows | None = None
 
@@ -43,10 +46,14 @@ class Teaching:
         batch = self._pipeline.features(at, keys)
         self._gathering.add(batch)
         self._n_looks += 1
-        if self._n_looks % self._every == 0 and keys:
+        if keys and self._n_looks % self._every(len(keys)) == 0:
             robbed = self._pipeline.robbed(at, keys, self._rng, active=batch.key_no, n=N_AT_ONCE)
             if robbed is not None:
                 self._gathering.add_thefts(*robbed)
+
+    def _every(self, n_keys: int) -> int:
+        """How many moments there are to one with thefts."""
+        return max(1, self._n_moments * N_AT_ONCE // min(N_THEFTS, N_A_KEY * n_keys))
 
     @property
     def rows(self) -> Rows:

@@ -44,6 +44,9 @@ APP_TOKEN: Final = "app-token-of-the-demo-world"  # noqa: S105 - likewise
 OWNER: Final = "U0DEMO0001"
 MAX_POLLS_OF_BURST: Final = 3
 
+HISTORY_DAYS: Final = 21
+"""Of the 31 that an account has: three of each weekday are enough to learn a week by, and the demo must not take long."""
+
 
 @dataclass
 class Stage:
@@ -93,6 +96,7 @@ async def tell(console: Console, *, n_keys: int = 40, seed: int = 7) -> list[str
                 "MONITOR__SLACK__BASE_URL": slack.base_url,
                 "MONITOR__SLACK__DEFAULT_CHANNEL": "#alerts",
                 "MONITOR__STORE__STATE_DIR": str(Path(folder)),
+                "MONITOR__COLLECT__HISTORY": f"{HISTORY_DAYS}d",
                 "OPENROUTER_MANAGEMENT_KEY": MANAGEMENT_KEY,
                 "MONITOR__SLACK__ALLOWED_USERS": f'["{OWNER}"]',
                 "SLACK_BOT_TOKEN": BOT_TOKEN,
@@ -133,7 +137,8 @@ async def _learn(stage: Stage) -> None:
     fleet = stage.world.fleet
     stage.scene("1  An account with history")
     stage.say(
-        f"{len(fleet.keys)} keys in {len(fleet.workspaces)} workspaces, 31 days of traffic. First poll, then the backfill:"
+        f"{len(fleet.keys)} keys in {len(fleet.workspaces)} workspaces, 31 days of traffic, of which {HISTORY_DAYS} are read here. "
+        "First poll, then the backfill:"
     )
     await stage.watch.cycle()
     with shown("reading history") as progress:

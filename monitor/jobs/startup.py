@@ -92,6 +92,7 @@ def take_up(app: App) -> bool:
     except ArtifactError as error:
         log.warning("artifact_passed_over", extra={"error": str(error)})
         return False
+    app.pipeline.forget()
     log.warning("detector_changed", extra={"detector": manifest.stem})
     return True
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jobs_build import NOW, a_store, an_app
 
+from monitor.decide.context import Context
 from monitor.errors import MonitorError
 from monitor.features import NAMES
 from monitor.jobs import artifacts, roles, startup
@@ -95,6 +96,23 @@ def test_a_change_by_another_process_is_taken_up_once(tmp_path: Path):
     assert startup.take_up(app)
     assert app.pipeline.trained is not shipped
     assert not startup.take_up(app)
+
+
+def test_evidence_that_another_detector_gathered_is_none(tmp_path: Path):
+    # given a detector at work that has judged
+    app = an_app(tmp_path)
+    shipped = artifacts.load(SHIPPED / "detector.json", NAMES)
+    app.pipeline.trained, app.detector = shipped, "detector"
+    app.pipeline.judge(NOW, Context())
+    assert app.pipeline.memory is not None
+
+    # when another one takes its place
+    artifacts.save(shipped, tmp_path / "artifacts", name="detector-1")
+    roles.write(app.store, promoted(Roles(), "detector-1"))
+    assert startup.take_up(app)
+
+    # then its predecessor's scores, which lie on a scale of their own, are not added to
+    assert app.pipeline.memory is None and app.pipeline.judged_at is None
 
 
 def test_a_detector_that_cannot_be_read_leaves_the_old_one_at_work(tmp_path: Path):
