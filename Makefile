@@ -31,14 +31,14 @@ demo: $(VENV)/.runtime  ## a key theft, live, against an embedded fake of OpenRo
 	$(BIN)/openrouter-monitor demo
 
 test: $(VENV)/.dev  ## the tests (T=pattern for some of them)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(T),-k "$(T)")
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20 $(if $(T),-k "$(T)")
 
 test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not long" --timeout 900
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not long" --timeout 900 --durations 20
 
 test-kills: $(VENV)/.dev  ## a fault at every place of a cycle, and 2,000 random kill points (MONITOR_TEST_SEED, MONITOR_TEST_KILL_POINTS)
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 7200
-	MONITOR_TEST_KILLS=$${MONITOR_TEST_KILLS:-50} $(BIN)/python -m pytest tests/e2e/test_kills.py -m slow --timeout 1800
+	MONITOR_TEST_KILLS=$${MONITOR_TEST_KILLS:-50} $(BIN)/python -m pytest tests/e2e/test_kills.py tests/e2e/test_demo.py -m slow --timeout 1800
 
 lint: $(VENV)/.dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .

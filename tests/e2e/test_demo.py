@@ -12,7 +12,7 @@ from monitor.demo.story import tell
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("seed", [7, 11])
+@pytest.mark.parametrize("seed", [7, pytest.param(11, marks=pytest.mark.long)])
 async def test_everything_the_demo_promises_really_happens(seed: int) -> None:
     console = Console(file=io.StringIO(), width=120)
     assert await tell(console, seed=seed) == []
