@@ -86,8 +86,9 @@ class Known:
             else:
                 cells[whose, dimension, full] = np.maximum(cells[whose, dimension, full], quality)
         if isinstance(whose, slice):
-            self._everybody_as_of[dimension] = as_of
-        self._as_of[whose, dimension] = as_of
+            self._everybody_as_of[dimension] = max(int(self._everybody_as_of[dimension]), as_of)
+        # Not the last answer but the newest: how long ago the source looked does not grow by an older answer beside it.
+        self._as_of[whose, dimension] = np.maximum(self._as_of[whose, dimension], as_of)
 
     def _of(self, key_no: int, now: datetime) -> DataQuality:
         known_key = key_no < len(self._cells)
