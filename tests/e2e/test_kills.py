@@ -28,9 +28,10 @@ from monitor.store.base import Delivery
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
 
-N_KILLS = int(os.environ.get("MONITOR_TEST_KILLS", "20"))
+N_KILLS = int(os.environ.get("MONITOR_TEST_KILLS", "12"))
 SEED = int(os.environ.get("MONITOR_TEST_SEED", "20261123"))
 N_THEFTS = 4
+N_KEYS = 80
 
 OVERRIDES = {
     "MONITOR__RESPONSE__MODE": "enforce",
@@ -205,11 +206,11 @@ def outcome(state_dir: Path, world: World) -> Outcome:
 async def test_killed_again_and_again_while_keys_are_stolen_it_ends_as_if_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given: a monitor taught on 31 days of 250 keys, up to a while ago
+    # given: a monitor taught on 31 days of its keys, up to a while ago
     monkeypatch.setattr(server, "ANALYTICS_PER_MINUTE", 100_000)  # restarts ask more than a real minute allows
     taught_dir = tmp_path / "taught"
     founded_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=12)
-    async with whole(taught_dir, n_keys=250, now=founded_at, **OVERRIDES) as it:
+    async with whole(taught_dir, n_keys=N_KEYS, now=founded_at, **OVERRIDES) as it:
         await taught(it)
         from monitor.jobs import checkpoint
 
