@@ -33,8 +33,8 @@ demo: $(VENV)/.runtime  ## a key theft, live, against an embedded fake of OpenRo
 test: $(VENV)/.dev  ## the tests (T=pattern for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20 $(if $(T),-k "$(T)")
 
-test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not long" --timeout 900 --durations 20
+test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs; one of them mostly waits)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "slow and not long" --timeout 900 --durations 20
 
 test-kills: $(VENV)/.dev  ## a fault at every place of a cycle, and 2,000 random kill points (MONITOR_TEST_SEED, MONITOR_TEST_KILL_POINTS)
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 7200

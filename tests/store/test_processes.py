@@ -82,7 +82,7 @@ def counts(store: Store) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("n_kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [3, pytest.param(15, marks=pytest.mark.slow)])
 def test_a_commit_is_whole_or_not_there_after_kill_9(tmp_path: Path, n_kills: int) -> None:
     path = tmp_path / "monitor.db"
     chance = random.Random(n_kills)
