@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -58,11 +59,11 @@ def a_day(catalog: Catalog, n_keys: int, day: int) -> tuple[pd.DataFrame, pd.Dat
     return usage, pd.DataFrame([span | at for span in spans]).astype(dict(COVERAGE))
 
 
-def timed(store: Store, edges: list[datetime], wanted: list[set[Dimension] | None]) -> tuple[float, float, int]:
+def timed(store: Store, edges: list[datetime], wanted: Sequence[set[Dimension] | None]) -> tuple[float, float, int]:
     """(seconds of reading, seconds with summing up by day, rows)."""
     n_rows, read_s, began = 0, 0.0, time.perf_counter()
 
-    def weeks() -> object:
+    def weeks() -> Iterator[pd.DataFrame]:
         nonlocal n_rows, read_s
         for (since, until), some in zip(pairwise(edges[::7]), wanted, strict=True):
             at = time.perf_counter()
@@ -71,7 +72,7 @@ def timed(store: Store, edges: list[datetime], wanted: list[set[Dimension] | Non
             n_rows += len(usage)
             yield usage
 
-    condense(weeks(), edges)  # type: ignore[arg-type]
+    condense(weeks(), edges)
     return read_s, time.perf_counter() - began, n_rows
 
 
@@ -90,12 +91,13 @@ def main() -> None:
         edges = [T0 + day * DAY for day in range(7 * given.weeks + 1)]
         as_digest: list[set[Dimension] | None] = [{Dimension.MODEL}] * (given.weeks - 2)
         as_digest += [{Dimension.MODEL, Dimension.APP}] * 2
-        for said, wanted in (
+        asked: tuple[tuple[str, Sequence[set[Dimension] | None]], ...] = (
             ("every dimension", [None] * given.weeks),
             ("what the digest needs", as_digest),
             ("models alone", [{Dimension.MODEL}] * given.weeks),
-        ):
-            read_s, whole_s, n_rows = timed(store, edges, wanted)  # type: ignore[arg-type]
+        )
+        for said, wanted in asked:
+            read_s, whole_s, n_rows = timed(store, edges, wanted)
             print(f"{said:>22}: {n_rows:>9,} rows, read {read_s:6.1f} s, with sums {whole_s:6.1f} s")
         store.maintenance.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import ipaddress
 import logging
 from types import TracebackType
@@ -12,16 +13,16 @@ from aiohttp import web
 _log = logging.getLogger(__name__)
 
 
-class Entered:
+class Entered(abc.ABC):
     """What is started when it is entered with `async with`, and stopped when it is left."""
 
+    @abc.abstractmethod
     async def start(self) -> None:
         """Serves."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def stop(self) -> None:
         """Ends all connections."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.demo.conversations import SCOPES, Channel, Conversations, SlackError, SlackMessage
+from monitor.demo.conversations import SCOPES, Conversations
 from monitor.demo.faults import Fault, apply
 from monitor.demo.loopback import Entered, LoopbackServer
 from monitor.demo.record import RecordedRequest
 from monitor.demo.slack_files import Files
 from monitor.demo.slack_socket import Socket
+from monitor.demo.slack_values import Channel, SlackError, SlackMessage
 from monitor.domain import Clock
 
 

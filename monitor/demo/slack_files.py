@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.demo.conversations import Conversations, Method, SlackError, SlackMessage
+from monitor.demo.conversations import Conversations, Method
+from monitor.demo.slack_values import SlackError, SlackMessage
 
 MAX_FILE: Final = 1 << 30
 PNG: Final = b"\x89PNG\r\n\x1a\n"

@@ -13,7 +13,8 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from monitor.demo import blockkit
-from monitor.demo.conversations import Conversations, SlackError, SlackMessage
+from monitor.demo.conversations import Conversations
+from monitor.demo.slack_values import SlackError, SlackMessage
 from monitor.domain import Clock
 
 PATIENCE_S: Final = 3.0
