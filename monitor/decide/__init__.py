@@ -79,7 +79,7 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
         now,
         crowd=together,
         current=current,
-        is_asked_in_place=settings.response.approve == "slack",
+        is_asked_in_place=settings.response.approve == "slack" or settings.takes_objections,
     )
     escalations, current = _escalations(current, context, settings, now)
     return Plan(
