@@ -121,3 +121,18 @@ def test_the_state_directory_comes_from_systemd_where_the_file_names_none(tmp_pa
 def test_a_variable_that_names_no_setting_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         load(None, {name: "x"})
+
+
+def test_the_heartbeat_s_address_is_a_secret_and_never_in_clear_text_over_the_network(tmp_path: Path) -> None:
+    good = load(None, {"HEARTBEAT_ADDRESS": "https://ping.example/hush"})
+    assert "hush" not in repr(good)
+
+    with pytest.raises(ConfigError, match="must be https") as caught:
+        load(None, {"HEARTBEAT_ADDRESS": "http://ping.example/hush"})
+    assert "hush" not in str(caught.value)
+
+    written = tmp_path / "config.toml"
+    written.write_text('[heartbeat]\naddress = "https://ping.example/hush"\n')
+    with pytest.raises(ConfigError, match="secrets do not belong") as caught:
+        load(written, {})
+    assert "hush" not in str(caught.value)
