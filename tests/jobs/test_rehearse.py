@@ -86,7 +86,7 @@ async def test_a_rehearsal_alerts_disables_reads_back_and_restores_exactly(tmp_p
         (Verb.DISABLE, ActionState.DONE, Reason.REHEARSAL),
         (Verb.RESTORE, ActionState.DONE, Reason.REHEARSAL),
     ]
-    assert done.staged is not None and done.staged.after == timedelta(minutes=40)  # 60 USD/h, and the rule allows 30
+    assert done.staged is not None and done.staged.after == timedelta(minutes=30)  # 72 USD/h, and the rule allows 30
 
 
 async def test_its_messages_cannot_be_taken_for_a_theft_and_are_one_thread(tmp_path: Path) -> None:
