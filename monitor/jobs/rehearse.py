@@ -150,8 +150,10 @@ async def rehearse(
     tell: Tell = lambda step: None,
     planned: Rehearsal | None = None,
 ) -> Rehearsal:
-    """The whole of it. `by`: `cli:<user>`. `planned`: what `plan` said a moment ago, whose theft is not played again. Raises RequestRefused where the key may not be rehearsed on, SourceError and StoreError
-    where it never began; what goes wrong afterwards is told in what is returned, after the key was put back."""
+    """The whole of it. `by`: `cli:<user>`. `planned`: what `plan` said a moment ago, whose theft is not played again.
+
+    Raises RequestRefused where the key may not be rehearsed on, SourceError and StoreError where it never began; what goes wrong
+    afterwards is told in what is returned, after the key was put back."""
     await rehearsed.settle(app)
     begun = app.clock.monotonic()
     key, stage = await _stage(app, choose, shipped)
