@@ -219,7 +219,9 @@ def test_a_notice_of_many_incidents_lists_them_and_takes_the_worst_severity() ->
         Notice(MessageKind.SOURCE, NOW, detail="2 keys together.\nkey a\nkey b", incidents=incidents), key=None
     )
 
-    assert message.title == "2 incidents in one message"
+    assert message.title == "2 keys: $389.92 above usual"
+    assert message.thread and message.thread.startswith("LIST-"), "it is found again by its thread, to be edited"
+    assert message.about == tuple(each.incident_id for each in incidents)
     assert message.summary == "2 keys together."
     assert message.sections == (("Keys", ("key a", "key b")),)
     assert message.severity is Severity.CRITICAL
