@@ -100,7 +100,7 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
 def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
     """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names. Behind them
     copies for further channels, and for the operators of what goes to one person."""
-    notices = tuple(notices)
+    notices = storms.without_ends_shown(app, tuple(notices))
     if not notices:
         return ()
     everything = app.store.keys.keys(include_vanished=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind, Receipt
+from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind, Notice, Receipt
 from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import owners
 from monitor.jobs.app import App, Office
@@ -70,6 +70,23 @@ def told(
     began = replace(message, sections=((storm.BEGAN, (message.summary,)),))
     event = storm.as_one(message.thread or message.message_id, incidents)
     return storm.pages(began, event, _members(app, incidents, keys))
+
+
+def without_ends_shown(app: Office, notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """Without the ends of incidents that were told in a list only: it is edited, and a hundred ends would be a hundred messages.
+    Raises StoreError."""
+    if not any(each.kind is MessageKind.RESOLVED for each in notices):
+        return tuple(notices)
+    outbox = app.store.outbox
+    listed = {about for each in outbox.entries(thread_prefix=f"{LIST}-") for about in each.message.about}
+
+    def is_shown(notice: Notice) -> bool:
+        incident = notice.incident
+        if notice.kind is not MessageKind.RESOLVED or incident is None or incident.incident_id not in listed:
+            return False
+        return not outbox.entries(thread=incident.incident_id)
+
+    return tuple(each for each in notices if not is_shown(each))
 
 
 async def refresh(app: App, board: Board) -> int:

@@ -215,6 +215,22 @@ async def test_keys_that_wait_behind_a_fuse_are_one_message_that_is_edited_as_th
         assert len(slack.messages()) == 2
 
 
+async def test_the_end_of_what_was_told_in_a_list_is_an_edit_of_it_and_no_message_each(tmp_path: Path) -> None:
+    async with a_queue(tmp_path, 12) as (app, slack, incidents):
+        alone = incident_of(keys_of(13)[12], part_of=None)
+        alerted = incidents[0]  # grew a step since, and has a message of its own
+        alerts = [Notice(MessageKind.ALERT, NOW, incident=each) for each in (alone, alerted)]
+        app.store.outbox.add(act.compose(app, alerts, NOW), NOW)
+
+        over = [replace(each, state=IncidentState.RESOLVED, resolved_at=NOW) for each in (*incidents, alone)]
+        told = act.compose(app, [Notice(MessageKind.RESOLVED, NOW, incident=each) for each in over], NOW)
+
+        assert {each.thread for each in told} == {alone.incident_id, alerted.incident_id}
+        app.store.ledger.commit((), Plan(app.now(), incidents=tuple(over)), ())
+        await beats(app)
+        assert "Over: 12 keys at once" in str(slack.messages()[0].blocks)
+
+
 async def test_a_list_is_left_as_it_is_two_weeks_later(tmp_path: Path) -> None:
     async with a_queue(tmp_path, 3) as (app, slack, incidents):
         before = str(slack.messages()[0].blocks)
