@@ -88,7 +88,7 @@ def test_the_facts_name_key_hash_label_owner_workspace_severity_and_money() -> N
     assert facts["Since onset"] == "$194.96 above usual, from 23 Nov 10:50 UTC"
     assert facts["Now"] == "$167.11/h (usual $0.20/h)"
     assert facts["At risk"] == "$1,337 until a person is expected to look"
-    assert facts["Found by"] == "forest (as unusual as once in 500,000)"
+    assert facts["Found by"] == "unlike its habits (forest); as rare as once in 500,000"
 
 
 def test_an_automatic_disable_is_announced_with_its_undo() -> None:
