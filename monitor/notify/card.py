@@ -23,7 +23,7 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.notify.message import RESTORE, compose
-from monitor.notify.wording import QUALITIES, called, cause_line, command
+from monitor.notify.wording import QUALITIES, called, cause_lines, command
 from monitor.wording import moment, money, one_line, shorten
 
 STATES: Final = {
@@ -74,7 +74,7 @@ def card(
         told,
         message_id=root.message_id,
         severity=incident.severity,
-        evidence=told.evidence or tuple(cause_line(cause) for cause in incident.causes),
+        evidence=told.evidence or cause_lines(incident.causes),
         sections=(("Where it stands", _stands(story, finished)), *what_happens),
         undo=command(RESTORE, incident.key_hash) if is_disabled else told.undo,
         footer=_footer(incident),

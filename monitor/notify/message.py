@@ -30,7 +30,7 @@ from monitor.domain import (
 from monitor.notify import escalation, proposal
 from monitor.notify.asking import ask_about, ask_only
 from monitor.notify.facts import About, facts, identity, prior, usual
-from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
+from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_lines, command, short_hash, why
 from monitor.notify.words import Words
 from monitor.wording import (
     REASONS,
@@ -130,7 +130,7 @@ def _alert(notice: Notice, about: About) -> Words:
         summary=_alert_sentence(incident, about),
         severity=incident.severity,
         facts=facts(incident, about),
-        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        evidence=cause_lines(incident.causes),
         sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
         undo=command(about.restore_command, incident.key_hash) if is_act else "",
         ask=ask_about(incident, about.key),
@@ -289,7 +289,7 @@ def _escalation(notice: Notice, about: About) -> Words:
         summary=escalation.summary(incident, called(about.key, incident.key_hash), about.now),
         severity=incident.severity,
         facts=facts(incident, about) if incident.kind is IncidentKind.KEY else (),
-        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        evidence=cause_lines(incident.causes),
         sections=(("What to do", escalation.what_to_do(incident, REVOKE)),),
     )
 

@@ -227,6 +227,17 @@ def test_a_notice_of_many_incidents_lists_them_and_takes_the_worst_severity() ->
     assert message.severity is Severity.CRITICAL
 
 
+def test_an_alert_tells_at_most_five_causes_and_none_twice() -> None:
+    lead = a_cause("spend", dimension=None, sentence="99% is vendor/opus; 99% comes from VN")
+    parts = tuple(a_cause(f"vendor/{no}") for no in range(7))
+
+    whole = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, *parts))))
+    alone = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, parts[0]))))
+
+    assert len(whole.evidence) == 5 and "vendor/0" in whole.evidence[0]
+    assert alone.evidence[0] == "99% is vendor/opus; 99% comes from VN"
+
+
 def test_two_troubles_at_one_moment_are_two_messages() -> None:
     first, second = (Notice(MessageKind.SOURCE, NOW, detail=text) for text in ("usage: down", "keys: down"))
 
