@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from monitor import frames
 from monitor.backtest.recording import a_key
-from monitor.domain import BUCKET_S, NUSD, ApiKey, Dimension
+from monitor.domain import BUCKET_S, NUSD, ApiKey, Dimension, utc
 from monitor.errors import StoreError
 from monitor.pipeline import Window, windows
 
@@ -73,7 +73,7 @@ def load(folder: Path, *, evaluate_from: datetime | timedelta | None = None) -> 
     if usage.empty:
         raise StoreError(f"{folder}: usage.parquet has no rows")
     starts = frames.epoch_s(usage["bucket_start"])
-    first, last = _utc(int(starts[0])), _utc(int(starts[-1]) + BUCKET_S)
+    first, last = utc(int(starts[0])), utc(int(starts[-1]) + BUCKET_S)
     if isinstance(evaluate_from, timedelta):
         evaluate_from = last - evaluate_from
     turn = evaluate_from or _time(meta.get("evaluation_start")) or first
@@ -129,7 +129,3 @@ def _usage(table: pd.DataFrame, catalog: frames.Catalog) -> pd.DataFrame:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _utc(epoch_s: int) -> datetime:
-    return datetime.fromtimestamp(epoch_s, tz=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -176,7 +176,7 @@ def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
     """Everything known about one KEY (name, label or hash): settings, usage, findings, and each decision with its reason."""
     from monitor.wiring import SystemClock
 
-    now = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+    now = SystemClock().now()
     since = now - timedelta(hours=hours)
     with reading(settings) as store:
         found = find_key(store.keys.keys(include_vanished=True), key)

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitor.detect import memory
 from monitor.detect.patience import LONG_S
-from monitor.domain import HOUR_S
+from monitor.domain import HOUR_S, utc
 from monitor.features import FleetState, from_bytes, to_bytes
 from monitor.frames import ALL_KEYS
 from monitor.jobs.app import App
@@ -112,4 +112,4 @@ def _known_hours(app: App, *, until: datetime) -> int:
 
 
 def _hour(number: int) -> datetime:
-    return datetime.fromtimestamp(number * HOUR_S, UTC)
+    return utc(number * HOUR_S)

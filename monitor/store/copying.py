@@ -25,12 +25,8 @@ def check_file(path: Path) -> None:
     """Raises StoreCorrupt if SQLite's quick_check finds damage in the file, StoreError if it cannot be read."""
     if not path.is_file():
         raise StoreError(f"{path}: no such file")
-    with translated(path):
-        connection = connect(path, read_only=True)
-        try:
-            quick_check(connection, path)
-        finally:
-            connection.close()
+    with translated(path), closing(connect(path, read_only=True)) as connection:
+        quick_check(connection, path)
 
 
 def quick_check(connection: sqlite3.Connection, path: Path) -> None:
@@ -47,12 +43,8 @@ def restore_file(backup: Path, target: Path) -> Path | None:
     backup is damaged, StoreBusy if a process still has the store open."""
     check_file(backup)
     replaced = _set_aside(target) if target.exists() else None
-    with translated(backup):
-        source = connect(backup, read_only=True)
-        try:
-            _copy(source, target)
-        finally:
-            source.close()
+    with translated(backup), closing(connect(backup, read_only=True)) as source:
+        _copy(source, target)
     return replaced
 
 
@@ -74,14 +66,10 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
 
 def _fill(source: sqlite3.Connection, partial: Path) -> None:
     """One step for all pages, so that writers cannot make it start again; then one self-contained file, checked."""
-    with translated(partial):
-        copy = connect(partial, read_only=False)
-        try:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")
-            quick_check(copy, partial)
-        finally:
-            copy.close()
+    with translated(partial), closing(connect(partial, read_only=False)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        quick_check(copy, partial)
 
 
 def _set_aside(target: Path) -> Path:
