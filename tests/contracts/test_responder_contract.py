@@ -164,4 +164,4 @@ async def test_a_key_that_vanishes_never_leaves_a_claim_that_it_works(row, call)
     else:
         with pytest.raises(ActionFailed, match="no longer exists") as failure:
             await responder.apply(action)
-        assert failure.permanent
+        assert failure.value.permanent
