@@ -24,7 +24,7 @@ from monitor.backtest.reading import Reading, coverage_of
 from monitor.backtest.recording import a_key
 from monitor.config import Settings
 from monitor.domain import BUCKET_S, HOUR_S, ApiKey, floor_to, utc
-from monitor.errors import StoreError
+from monitor.errors import ConfigError, StoreError
 from monitor.frames import Catalog
 from monitor.pipeline import Window
 from monitor.store.base import Store
@@ -127,9 +127,11 @@ def from_store(
 
     `since`: from when on to decide, a time or a span before now; without it, for the last two weeks, or less where little
     would be left to teach.
-    Raises StoreError where nothing is known, or nothing after `since`."""
+    Raises ConfigError where `since` is no time that was, StoreError where nothing is known, or nothing after it."""
     history = settings.collect.history
     since = now - since if isinstance(since, timedelta) else since
+    if since is not None and since >= now:
+        raise ConfigError("--since", f"{since:%Y-%m-%d %H:%M} UTC is not over yet", remedy="name an earlier time")
     found = known_buckets(store, _ceil((since or now - DECIDED) - history), now)
     if found is None:
         raise StoreError("the store holds no usage yet: let the service read the history (`backfill`), then replay")

@@ -5,7 +5,6 @@ The first only saves time. The second holds evidence of hours that the store no 
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from monitor.detect.patience import LONG_S
 from monitor.domain import HOUR_S, utc
 from monitor.features import FleetState, from_bytes, to_bytes
 from monitor.frames import ALL_KEYS
+from monitor.jobs import files
 from monitor.jobs.app import App
 from monitor.jobs.replay import REACH
 from monitor.report.gaps import find_gaps
@@ -44,13 +44,8 @@ def save(app: App) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        files.put(path, data)
     except OSError as error:
         log.warning("checkpoint_not_written", extra={"path": str(path), "error": str(error)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -39,16 +40,19 @@ def quick_check(connection: sqlite3.Connection, path: Path) -> None:
 def restore_file(backup: Path, target: Path) -> Path | None:
     """Puts a checked copy of `backup` in place of the store `target`; the service must be stopped.
 
-    The store that was there is kept beside it, its name is returned (None: there was none). Raises StoreCorrupt if the
-    backup is damaged, StoreBusy if a process still has the store open."""
+    The store that was there is kept beside it, its name is returned (None: there was none); it stays in place where anything
+    fails. Raises StoreCorrupt if the backup is damaged, StoreBusy if a process still has the store open."""
     check_file(backup)
-    replaced = _set_aside(target) if target.exists() else None
+    if target.exists() and target.samefile(backup):
+        raise StoreError(f"{backup}: this is the store itself; name a backup (they lie in backups/ beside it)")
+    kept: list[Path] = []
     with translated(backup), closing(connect(backup, read_only=True)) as source:
-        _copy(source, target)
-    return replaced
+        _copy(source, target, before=lambda: kept.extend([_set_aside(target)] if target.exists() else []))
+    return kept[0] if kept else None
 
 
-def _copy(source: sqlite3.Connection, target: Path) -> None:
+def _copy(source: sqlite3.Connection, target: Path, *, before: Callable[[], None] = lambda: None) -> None:
+    """`before` is called when the copy is whole and lies beside its place."""
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +60,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _fill(source, partial)
         _sync(partial)
+        before()
         partial.replace(target)
         _sync(target.parent)
     except OSError as error:
