@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+HTTPS = r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)"
+"""How the addresses that secrets are sent to begin: in clear text only on this machine."""
+
+
 class OpenRouter(Section):
     """The account that is watched."""
 
@@ -50,7 +54,7 @@ class OpenRouter(Section):
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+        if not re.match(HTTPS, value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/")
 
@@ -94,7 +98,7 @@ class Slack(Section):
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+        if not re.match(HTTPS, value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/") + "/"
 
@@ -123,6 +127,23 @@ class Further(Section):
             named = re.fullmatch(r"([a-z0-9-]{1,20})=([a-z0-9]+://.+)", line)
             found[named[1] if named else str(number)] = SecretStr(named[2] if named else line)
         return found
+
+
+class Heartbeat(Section):
+    """A sign of life to a receiver outside, which raises the alarm when it hears nothing: the monitor's own dead man's switch."""
+
+    address: SecretStr | None = Field(
+        None,
+        description="asked for after each complete cycle; never in this file: HEARTBEAT_ADDRESS or a credentials file",
+    )
+    address_file: Path | None = Field(None, description="file (mode 0600) that holds the address")
+
+    @field_validator("address")
+    @classmethod
+    def _safe(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(HTTPS, value.get_secret_value()):
+            raise ValueError("must be https:// (http:// only to this machine)")
+        return value
 
 
 class Store(Section):
@@ -308,6 +329,7 @@ class Settings(Section):
     openrouter: OpenRouter = Field(default_factory=OpenRouter)
     slack: Slack = Field(default_factory=Slack)
     further: Further = Field(default_factory=Further)
+    heartbeat: Heartbeat = Field(default_factory=Heartbeat)
     store: Store = Field(default_factory=Store)
     schedule: Schedule = Field(default_factory=Schedule)
     collect: Collect = Field(default_factory=Collect)

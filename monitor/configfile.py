@@ -42,6 +42,7 @@ SECRETS = (
     SecretPlace("slack", "bot_token", "slack-bot-token", "SLACK_BOT_TOKEN"),
     SecretPlace("slack", "app_token", "slack-app-token", "SLACK_APP_TOKEN"),
     SecretPlace("further", "urls", "further-urls", "APPRISE_URLS", has_lines=True),
+    SecretPlace("heartbeat", "address", "heartbeat-address", "HEARTBEAT_ADDRESS"),
 )
 
 

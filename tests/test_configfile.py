@@ -138,3 +138,18 @@ def test_a_wrong_value_from_the_environment_is_told_by_its_variable(name: str, v
     with pytest.raises(ConfigError) as caught:
         load(None, {name: value})
     assert said in str(caught.value)
+
+
+def test_the_heartbeat_s_address_is_a_secret_and_never_in_clear_text_over_the_network(tmp_path: Path) -> None:
+    good = load(None, {"HEARTBEAT_ADDRESS": "https://ping.example/hush"})
+    assert "hush" not in repr(good)
+
+    with pytest.raises(ConfigError, match="must be https") as caught:
+        load(None, {"HEARTBEAT_ADDRESS": "http://ping.example/hush"})
+    assert "hush" not in str(caught.value)
+
+    written = tmp_path / "config.toml"
+    written.write_text('[heartbeat]\naddress = "https://ping.example/hush"\n')
+    with pytest.raises(ConfigError, match="secrets do not belong") as caught:
+        load(written, {})
+    assert "hush" not in str(caught.value)

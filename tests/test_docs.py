@@ -81,7 +81,7 @@ def checked(table: str, name: str, literal: str) -> Any:
 
 
 ASSIGNMENT = re.compile(r"(?P<off># )?(?P<name>[a-z_]+) = (?P<value>.+?)  # (?P<description>.+)")
-SECRET_LINE = re.compile(r"# (?P<name>management_key|bot_token|app_token|urls): (?P<description>.+)")
+SECRET_LINE = re.compile(r"# (?P<name>management_key|bot_token|app_token|urls|address): (?P<description>.+)")
 HEADING = re.compile(r"(?:# )?\[\[?(?P<table>[a-z._]+)\]\]?")
 
 
