@@ -41,7 +41,7 @@ def test_a_list_in_the_environment_is_written_as_in_toml() -> None:
         ('[response]\nmode = "kill"', "response.mode", "'observe', 'dry-run' or 'enforce'"),
         ("[response]\nmax_share_of_keys = 5", "response.max_share_of_keys", "less than or equal to 1"),
         ("[response]\nmin_usd_per_hour = inf", "response.min_usd_per_hour", "finite"),
-        ('[[routes]]\nchannel = "#x"\nkey_name = "("', "routes.0.key_name", "not a regular expression"),
+        ('[[routes]]\nchannel = "#x"\nkey_name = "("', "routes[1].key_name", "not a regular expression"),
         ('[[routes]]\nkey_name = "x"', "routes[1].channel", "required"),
         ('[openrouter]\nbase_url = "http://example.org"', "openrouter.base_url", "must be https://"),
         ('[digest]\ntimezone = "Mars"', "digest.timezone", "Europe/Berlin"),
