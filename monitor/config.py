@@ -159,6 +159,13 @@ class Store(Section):
     backup_every: Duration = Field(timedelta(days=1), description="how often a backup is written to state_dir/backups")
     keep_backups: int = Field(7, ge=0, description="backups kept; 0 writes none")
 
+    @field_validator("url")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        if "://" in value and not value.startswith("sqlite:///"):
+            raise ValueError("must be a path or sqlite:///…; this version stores in SQLite files only")
+        return value
+
 
 class Schedule(Section):
     """How often things happen."""

@@ -137,8 +137,7 @@ def service_of(app: App, watch: Watch) -> Service:
         await watch.weigh_growth(app.now())
 
     async def back_up() -> None:
-        if upkeep.is_backup_due(app):
-            await upkeep.back_up(app)
+        await upkeep.back_up_if_due(app)
 
     async def save() -> None:
         await relearn(app, watch)

@@ -226,7 +226,7 @@ def files() -> list[Path]:
             if path.is_dir():
                 is_ours = path.name not in SKIPPED_FOLDERS and not path.name.endswith((".egg-info", "_cache"))
                 folders += [path] if is_ours and not re.fullmatch(r"\.(venv-.*|hypothesis)", path.name) else []
-            elif path.name != "config.toml" and path.suffix not in {".db", ".db-wal", ".db-shm"}:
+            elif path.name not in {"config.toml", ".git"} and path.suffix not in {".db", ".db-wal", ".db-shm"}:
                 found.append(path)
     return found
 

@@ -80,6 +80,15 @@ class Spend:
     unexplained_nusd: int
     limit_remaining_nusd: int | None
 
+    @property
+    def unusual_per_hour_nusd(self) -> int:
+        """Dollars of the trailing hour that the key's habits do not explain, never negative.
+
+        The largest of spend above expectation, spend on values new to the key (a thief inside its ordinary volume shows
+        only there), and counter spend that no usage row accounts for yet."""
+        excess = self.per_hour_nusd - self.expected_per_hour_nusd
+        return max(0, excess, self.novel_per_hour_nusd, self.unexplained_nusd)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
