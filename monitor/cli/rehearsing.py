@@ -87,10 +87,10 @@ def _silent(_: Step) -> None:
 
 
 def _tell(step: Step) -> None:
-    from monitor.jobs import rehearsed
+    from monitor.wording import seconds
 
     mark = "ok  " if step.is_ok else "FAIL"
-    click.echo(f"{mark}  {step.name:<8} {rehearsed.seconds(step.seconds):>8}  {clean(step.detail)}")
+    click.echo(f"{mark}  {step.name:<8} {seconds(step.seconds):>8}  {clean(step.detail)}")
 
 
 def _print(done: Rehearsal, *, settings: Settings, is_dry_run: bool) -> None:

@@ -44,7 +44,7 @@ from monitor.jobs.rehearsed import Step
 from monitor.jobs.staged_theft import Stage, Staged
 from monitor.respond import reading, requests
 from monitor.store.base import Delivery
-from monitor.wording import REASONS, duration, one_line
+from monitor.wording import REASONS, duration, one_line, seconds
 
 PATIENCE_S: Final = 60.0
 """How long an alert may take to arrive; a rehearsal that nobody would have heard of touches no key."""
@@ -377,4 +377,4 @@ async def _end(run: _Run, problem: str) -> None:
 
 
 def _line(step: Step) -> str:
-    return f"{step.name}: {rehearsed.seconds(step.seconds)}{'' if step.is_ok else ' FAILED'}; {step.detail}"
+    return f"{step.name}: {seconds(step.seconds)}{'' if step.is_ok else ' FAILED'}; {step.detail}"
