@@ -145,6 +145,8 @@ def _stretches(
     """(begin, end, what is wanted) of neighboring hours that are alike, in order."""
     first, last = int(since.timestamp()) // HOUR_S, -(-int(until.timestamp()) // HOUR_S)
     hours = np.arange(first, last)
+    if not len(hours):
+        return  # less than a second of an hour: begun at the very moment in which the hour began
     wanted = np.where(hours >= rings.first_hour, _FINE_COVERAGE, _HOURLY)
     wanted[~settled_hours(hourly, first, last) | (hours >= rings.first_fine)] = _ALL
     wanted[hours < rings.settable_fine] = _HOURLY

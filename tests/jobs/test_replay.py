@@ -202,3 +202,12 @@ def test_what_lies_further_back_than_a_replay_reaches_is_not_asked_for(tmp_path:
 
     assert replay.beginning(app.store, NOW) == NOW.replace(minute=0) - replay.REACH
     assert jobs_build.NOW == NOW
+
+
+@pytest.mark.parametrize("since", [timedelta(0), replay.STEP, HOUR], ids=["now", "a step ago", "an hour ago"])
+def test_a_start_in_the_first_moment_of_an_hour_replays_what_was_before_it(tmp_path: Path, since: timedelta) -> None:
+    app = an_app(tmp_path)
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    pipeline = Pipeline(app.settings, app.store.keys.catalog, new_state(app.settings))
+    replay.replay(app.store, pipeline, since=hour - since, until=hour + timedelta(milliseconds=300))
+    assert pipeline.state.n_keys == 0

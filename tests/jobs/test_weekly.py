@@ -173,7 +173,7 @@ def test_the_digest_says_how_long_nobody_watched_also_since_the_last_cycle(tmp_p
     for moment in (at, MIDNIGHT - 30 * HOUR, MIDNIGHT - 20 * HOUR):
         cycle(app, moment)
 
-    health = weekly.health(app.store, app.settings, Window(MIDNIGHT - WEEK, MIDNIGHT))
+    health = weekly.health(app.store, app.settings, Window(MIDNIGHT - WEEK, MIDNIGHT), MIDNIGHT)
 
     assert health.silences == (
         (MIDNIGHT - WEEK, MIDNIGHT - 30 * HOUR),
@@ -188,6 +188,6 @@ def test_before_the_first_cycle_nothing_is_called_a_pause(tmp_path: Path) -> Non
     cycle(app, MIDNIGHT - HOUR)
     cycle(app, MONDAY)
 
-    health = weekly.health(app.store, app.settings, Window(MIDNIGHT - WEEK, MIDNIGHT))
+    health = weekly.health(app.store, app.settings, Window(MIDNIGHT - WEEK, MIDNIGHT), MIDNIGHT)
 
     assert (health.silent, health.watched) == (HOUR, timedelta())
