@@ -343,5 +343,13 @@ class Settings(Section):
 
     @property
     def takes_approvals(self) -> bool:
-        """Whether proposals carry buttons: people approve in Slack, and somebody listens."""
-        return self.response.approve == "slack" and self.slack.app_token is not None
+        """Whether proposals carry buttons: people approve in Slack, or may object there, and somebody listens."""
+        return (self.response.approve == "slack" and self.slack.app_token is not None) or self.takes_objections
+
+    @property
+    def takes_objections(self) -> bool:
+        """Whether what is held is a message of its own with Deny: some policy holds, somebody listens, and somebody may press it."""
+        is_held = any(each.disable.hold or each.cap.hold for each in self.policies)
+        is_heard = self.slack.enabled and self.slack.app_token is not None
+        may = self.slack.takes_answers or any(each.startswith("slack:") for each in self.response.approvers)
+        return is_held and is_heard and may and self.response.approve == "off"

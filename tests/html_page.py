@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "rect", "circle"}
+VOID = {"meta", "rect", "circle", "img", "br", "hr"}
 
 
 class Page(HTMLParser):

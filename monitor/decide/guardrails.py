@@ -254,7 +254,7 @@ def correlated(case: Case) -> Refusal | None:
     """Too many keys turned unusual together."""
     if case.wish.incident.incident_id in case.crowd.members:
         return Reason.CORRELATED, "turned unusual together with other keys: a person decides"
-    if case.crowd.is_on:
+    if case.crowd.is_on and case.wish.incident.incident_id not in case.crowd.beside:
         return Reason.CORRELATED, f"{case.crowd.n_keys} keys turned unusual together: nothing automatic now"
     return None
 

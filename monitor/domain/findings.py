@@ -55,7 +55,7 @@ class Cause:
     """One ranked cause of a finding, in dollars over the finding's window.
 
     `dimension` None: spend, price or rhythm as a whole. `value` is text from outside: escape it per sink. `credit`: share of
-    the detector's score that it explains, 0 where no detector was asked."""
+    the detector's score that it explains, 0 where no detector was asked. `twin`: of a note that it looks like a benign twin, which."""
 
     dimension: Dimension | None
     value: str
@@ -65,6 +65,7 @@ class Cause:
     usual_nusd: int
     sentence: str
     credit: float = 0.0
+    twin: Twin | None = None
 
 
 @dataclass(frozen=True, slots=True)
