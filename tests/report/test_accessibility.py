@@ -13,6 +13,7 @@ import pytest
 from build import NOW, a_key, settings_with
 from digest_build import a_digest, a_full_digest, a_usage
 from hostile import VECTORS
+from npm import install
 from replay_build import DISABLED, Story, Verbs, a_report
 
 from monitor.domain import NUSD
@@ -25,27 +26,21 @@ from monitor.report.replay.page import to_html as replay_to_html
 pytestmark = pytest.mark.slow
 
 PACKAGES = ("axe-core@4", "puppeteer-core@24")
-INSTALL_S, LOOK_S = 300, 120
+LOOK_S = 120
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
     """node, the folder axe is installed in, and a browser; skips where one of them is out of reach."""
-    npm, node = shutil.which("npm"), shutil.which("node")
+    node = shutil.which("node")
     browser = next((found for each in BROWSERS if (found := shutil.which(each))), None)
-    if npm is None or node is None:
-        pytest.skip("npm is not installed")
+    if node is None:
+        pytest.skip("node is not installed")
     if browser is None:
         pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
     home = tmp_path_factory.mktemp("axe")
-    install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(home), *PACKAGES]
-    try:
-        done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install {PACKAGES} within {INSTALL_S} s")
-    if done.returncode != 0:
-        pytest.skip(f"npm cannot install {PACKAGES}: {done.stderr.strip()[-200:]}")
+    install(home, *PACKAGES)
     return node, home, browser
 
 
