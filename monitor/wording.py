@@ -165,6 +165,11 @@ def multiple(now_nusd: int, usual_nusd: int) -> str:
     return f"{ratio:.0f} times" if ratio < 1_000 else f"about {float(f'{ratio:.2g}'):,.0f} times"
 
 
+def seconds(span_s: float) -> str:
+    """How long something took, as people read it: tenths while it is short."""
+    return f"{span_s:.1f} s" if span_s < 60 else duration(timedelta(seconds=span_s))
+
+
 def duration(span: timedelta) -> str:
     """A span in its two largest units: 45 s, 12 min, 3 h 20 min, 2 d 4 h. Negative spans read as 0 s."""
     seconds = max(0, round(span.total_seconds()))

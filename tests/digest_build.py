@@ -14,7 +14,7 @@ from build import a_hash, a_key, an_action, an_incident, key_settings
 from monitor.domain import HOUR_S, NUSD, ActionState, ApiKey, Dimension
 from monitor.frames import ALL_KEYS, COVERAGE, QUALITY_CODES, USAGE, Catalog
 from monitor.report.digest import Digest, build
-from monitor.report.figures import Alerts, Health
+from monitor.report.figures import Alerts, Health, LastRehearsal
 from monitor.report.history import condense
 from monitor.report.watching import Review
 from monitor.report.weeks import weeks_before
@@ -105,6 +105,13 @@ def a_full_digest() -> Digest:
             detector="contrast, trained on 58 keys",
             troubles=("usage since 2026-11-22 08:00 UTC: 503",),
             n_undelivered=1,
+            rehearsal=LastRehearsal(
+                WEEKS.current.since + timedelta(hours=30),
+                a_hash(4),
+                "ci-\u202eyranac <&>",
+                "",
+                (("read", 0.41), ("detect", 12.04), ("alert", 1.2), ("disable", 0.8), ("restore", 75.0)),
+            ),
         ),
         warnings=("response.armed_without_replay is set: this account was never replayed",),
     )

@@ -25,7 +25,7 @@ from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
 from monitor.store.base import Store
 
-SETTINGS = key_settings(limit_usd=12.34, limit_reset="weekly", include_byok_in_limit=True)
+SETTINGS = key_settings(limit_usd=123.4, limit_reset="weekly", include_byok_in_limit=True)
 CANARY = a_key(
     1, key_name="canary", settings=SETTINGS, usage_nusd=NUSD, usage_daily_nusd=0, created_at=NOW - timedelta(days=90)
 )

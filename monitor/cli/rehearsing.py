@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import clean, find_key, json_option, person, print_json, reading, with_settings
+from monitor.cli.common import clean, find_key, json_option, person, print_json, with_settings
 from monitor.errors import MonitorError
 
 if TYPE_CHECKING:
@@ -31,12 +31,10 @@ def rehearse(settings: Settings, key: str, *, yes: bool, is_dry_run: bool, as_js
     """Rehearse on KEY (name, label or hash), a canary that nobody would miss: a simulated theft, then a real alert, a real disable
     for some seconds, and an exact restore; each read back, with its delay. Works beside the running service. Exit 1 where
     anything did not work."""
-    if not (yes or is_dry_run):
-        key = _asked(settings, key)
     from monitor.wiring import only_rehearsal
 
     with only_rehearsal(settings):
-        done = asyncio.run(_rehearse(settings, key, is_dry_run=is_dry_run, is_quiet=as_json))
+        done = asyncio.run(_rehearse(settings, key, asks=not yes, is_dry_run=is_dry_run, is_quiet=as_json))
     if as_json:
         print_json(_document(done))
     else:
@@ -45,23 +43,22 @@ def rehearse(settings: Settings, key: str, *, yes: bool, is_dry_run: bool, as_js
         raise MonitorError(f"the rehearsal FAILED: {clean(done.problem) if not done.is_left else done.problem}")
 
 
-def _asked(settings: Settings, text: str) -> str:
-    """The hash of the key, after its name was typed: it really is disabled."""
-    with reading(settings) as store:
-        found = find_key(store.keys.keys(), text)
+def _ask(planned: Rehearsal) -> None:
+    """Says what was judged and what will be done, and wants the key's name typed: it really is disabled."""
+    found = planned.key
     visible = clean(found.key_name)
     is_typable = visible == found.key_name and len(visible) > 0 and visible.isascii()
     wanted = visible if is_typable else found.key_hash[:12]
+    click.echo(clean(planned.steps[-1].detail), err=True)
     click.echo(
         f"{visible} ({clean(found.label)}, {found.key_hash[:12]}) will really be DISABLED for some seconds, then put back.",
         err=True,
     )
     if click.prompt(f"Type {wanted} to rehearse on it", default="", show_default=False, err=True) != wanted:
         raise MonitorError("that is not what was asked for; nothing was touched")
-    return found.key_hash
 
 
-async def _rehearse(settings: Settings, text: str, *, is_dry_run: bool, is_quiet: bool) -> Rehearsal:
+async def _rehearse(settings: Settings, text: str, *, asks: bool, is_dry_run: bool, is_quiet: bool) -> Rehearsal:
     from rich.console import Console
 
     from monitor.jobs import rehearse as job
@@ -69,16 +66,20 @@ async def _rehearse(settings: Settings, text: str, *, is_dry_run: bool, is_quiet
     from monitor.wiring import SystemClock, open_app, shipped_models
 
     def choose(keys: Sequence[ApiKey]) -> ApiKey:
-        return find_key(keys, text)
+        return find_key(keys, planned.key.key_hash if planned else text)  # the very key that was asked about
 
+    planned: Rehearsal | None = None
     clock = SystemClock()
     is_printed = is_dry_run or not settings.slack.enabled  # else what is sent goes where alerts go
     notifier = TerminalNotifier(clock, Console(stderr=True)) if is_printed else None  # standard output is the answer
     async with open_app(settings, clock=clock, notifier=notifier) as app:
-        if is_dry_run:
-            return await job.plan(app, choose, shipped=shipped_models())
+        planned = await job.plan(app, choose, shipped=shipped_models()) if is_dry_run or asks else None
+        if planned is not None and (is_dry_run or planned.problem):
+            return planned
+        if planned is not None:
+            _ask(planned)
         tell = _silent if is_quiet else _tell
-        return await job.rehearse(app, choose, by=person(), shipped=shipped_models(), tell=tell)
+        return await job.rehearse(app, choose, by=person(), shipped=shipped_models(), tell=tell, planned=planned)
 
 
 def _silent(_: Step) -> None:
@@ -86,14 +87,14 @@ def _silent(_: Step) -> None:
 
 
 def _tell(step: Step) -> None:
-    from monitor.jobs import rehearsed
+    from monitor.wording import seconds
 
     mark = "ok  " if step.is_ok else "FAIL"
-    click.echo(f"{mark}  {step.name:<8} {rehearsed.seconds(step.seconds):>8}  {clean(step.detail)}")
+    click.echo(f"{mark}  {step.name:<8} {seconds(step.seconds):>8}  {clean(step.detail)}")
 
 
 def _print(done: Rehearsal, *, settings: Settings, is_dry_run: bool) -> None:
-    if is_dry_run:
+    if is_dry_run or not done.rehearsal_id:  # a plan: nobody has seen its steps yet
         for step in done.steps:
             _tell(step)
     if done.note:

@@ -55,10 +55,23 @@ def refusal(app: App, key: ApiKey, now: datetime) -> str | None:
         return "it is disabled already: a rehearsal could not show that a disable works; name an enabled key"
     if (why := _in_our_hands(store, key)) is not None:
         return why
+    if (why := _too_young(app.settings, key, now)) is not None:
+        return why
     trouble = muting.source_trouble(store.ledger.incidents(states=ALIVE))
     if trouble is not None:
         return f"{trouble.incident_id} is open: the account's data is in doubt; wait until it is over"
     return _unknown(app, key, now) or _in_use(store, key, now)
+
+
+def _too_young(settings: Settings, key: ApiKey, now: datetime) -> str | None:
+    """A theft of it would be told of, but not stopped: only a hard rule disables a young key."""
+    grown_at = key.created_at + settings.detection.grace_period
+    if now >= grown_at or any(rule.disable for rule in settings.detection.rules):
+        return None
+    return (
+        "it is younger than detection.grace_period, and no key so young is disabled by the detector alone: rehearse on an older one, or"
+        f" on this one from {grown_at:%Y-%m-%d %H:%M} UTC on"
+    )
 
 
 def _in_our_hands(store: Store, key: ApiKey) -> str | None:

@@ -44,13 +44,16 @@ from monitor.jobs.rehearsed import Step
 from monitor.jobs.staged_theft import Stage, Staged
 from monitor.respond import reading, requests
 from monitor.store.base import Delivery
-from monitor.wording import REASONS, duration, money, one_line
+from monitor.wording import REASONS, duration, one_line, seconds
 
 PATIENCE_S: Final = 60.0
 """How long an alert may take to arrive; a rehearsal that nobody would have heard of touches no key."""
 
 RESTORE_AGAIN_S: Final = (2.0, 10.0, 30.0)
 """Pauses before a restore that did not work is begun anew, beside the attempts each of them makes."""
+
+PLAN_LASTS: Final = timedelta(minutes=10)
+"""What was judged before a person was asked counts for so long."""
 
 Tell = Callable[[Step], None]
 _T = TypeVar("_T")
@@ -139,10 +142,18 @@ async def plan(app: App, choose: rehearsable.Choose, *, shipped: Path) -> Rehear
 
 
 async def rehearse(
-    app: App, choose: rehearsable.Choose, *, by: str, shipped: Path, tell: Tell = lambda step: None
+    app: App,
+    choose: rehearsable.Choose,
+    *,
+    by: str,
+    shipped: Path,
+    tell: Tell = lambda step: None,
+    planned: Rehearsal | None = None,
 ) -> Rehearsal:
-    """The whole of it. `by`: `cli:<user>`. Raises RequestRefused where the key may not be rehearsed on, SourceError and StoreError
-    where it never began; what goes wrong afterwards is told in what is returned, after the key was put back."""
+    """The whole of it. `by`: `cli:<user>`. `planned`: what `plan` said a moment ago, whose theft is not played again.
+
+    Raises RequestRefused where the key may not be rehearsed on, SourceError and StoreError where it never began; what goes wrong
+    afterwards is told in what is returned, after the key was put back."""
     await rehearsed.settle(app)
     begun = app.clock.monotonic()
     key, stage = await _stage(app, choose, shipped)
@@ -162,7 +173,7 @@ async def rehearse(
     staged: Staged | None = None
     problem = "it was interrupted"
     try:
-        staged = await run.step(DETECT, _detect(app, stage), detected)
+        staged = await _detected(run, stage, planned)
         await run.step(ALERT, _alert(run, staged), str)
         await _act(run)
         problem = ""
@@ -185,6 +196,16 @@ async def _stage(app: App, choose: rehearsable.Choose, shipped: Path) -> tuple[A
     return key, Stage(key, keys, workspaces, trained)
 
 
+async def _detected(run: _Run, stage: Stage, planned: Rehearsal | None) -> Staged:
+    """Step 2: as planned, where that is of a moment ago and the key is as it was then."""
+    if planned is not None and planned.staged is not None and not planned.problem:
+        is_same = (planned.key.key_hash, planned.key.settings) == (run.key.key_hash, run.key.settings)
+        if is_same and run.at - planned.at <= PLAN_LASTS:
+            await run.note(planned.steps[-1])
+            return planned.staged
+    return await run.step(DETECT, _detect(run.app, stage), detected)
+
+
 async def _detect(app: App, stage: Stage) -> Staged:
     staged = await asyncio.to_thread(staged_theft.play, app.store, app.settings, stage, app.now())
     if missed := missing(staged):
@@ -197,7 +218,7 @@ def missing(staged: Staged) -> str:
     if staged.after is not None:
         return ""
     if staged.verdict is None:
-        return f"{_theft(staged)} was not noticed (a young key, or no trained detector yet?)"
+        return f"{_theft(staged)} was not noticed (a young key, no trained detector yet, or too little money?)"
     why = f"{REASONS[staged.verdict.reason]}. {staged.verdict.detail}".rstrip(". ")
     return f"{_theft(staged)} was noticed, but {why} ({staged.policy})"
 
@@ -209,7 +230,7 @@ def detected(staged: Staged) -> str:
 
 
 def _theft(staged: Staged) -> str:
-    return f"a theft of {money(round(staged.usd_per_hour * 1e9))}/h laid over its own usage"
+    return f"{staged.theft.told}, laid over its own usage"
 
 
 def held_back(app: App, staged: Staged) -> str:
@@ -356,4 +377,4 @@ async def _end(run: _Run, problem: str) -> None:
 
 
 def _line(step: Step) -> str:
-    return f"{step.name}: {rehearsed.seconds(step.seconds)}{'' if step.is_ok else ' FAILED'}; {step.detail}"
+    return f"{step.name}: {seconds(step.seconds)}{'' if step.is_ok else ' FAILED'}; {step.detail}"

@@ -17,9 +17,10 @@ from monitor.domain import Action, ActionState, MessageKind, Notice, Reason, Run
 from monitor.errors import ActionFailed, MonitorError, SourceError
 from monitor.jobs import act, manual
 from monitor.jobs.app import App
+from monitor.report.figures import LastRehearsal
 from monitor.respond import undoing
 from monitor.store.base import Store
-from monitor.wording import duration, one_line
+from monitor.wording import duration, one_line, seconds
 
 log = logging.getLogger(__name__)
 
@@ -85,14 +86,23 @@ def told(store: Store, settings: Settings, now: datetime) -> tuple[str, bool]:
     return f"{who}: FAILED, {problem}{'' if state == FAILED else undo}", False
 
 
+def last(store: Store, now: datetime) -> LastRehearsal | None:
+    """The last rehearsal as the digest tells it; None where there was none, or the first is under way. Raises StoreError."""
+    document = store.state.get(NAME)
+    if document is None:
+        return None
+    at, state, key_hash = datetime.fromisoformat(str(document["at"])), document["state"], str(document["key_hash"])
+    if state == UNDER_WAY and now - at < LASTS:
+        return None
+    problem = "" if state == DONE else "it was cut off" if state == UNDER_WAY else str(document["problem"])
+    is_left = state in {UNDER_WAY, LEFT} and _is_left(store.ledger.actions(key_hash=key_hash))
+    steps = tuple((step.name, step.seconds) for step in _steps(document))
+    return LastRehearsal(at, key_hash, str(document["key_name"]), problem, steps, is_left)
+
+
 def delays(steps: Sequence[Step]) -> str:
     """`read 0.3 s, detect 12.1 s, …`"""
     return ", ".join(f"{step.name} {seconds(step.seconds)}" for step in steps)
-
-
-def seconds(span_s: float) -> str:
-    """As people read it: tenths while it is short."""
-    return f"{span_s:.1f} s" if span_s < 60 else duration(timedelta(seconds=span_s))
 
 
 def _steps(document: Mapping[str, Any]) -> list[Step]:

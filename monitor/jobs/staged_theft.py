@@ -23,14 +23,12 @@ from monitor.domain import BUCKET_S, HOUR_S, NUSD, ApiKey, Belonging, Dimension,
 from monitor.errors import RequestRefused
 from monitor.frames import Catalog
 from monitor.jobs import days, replay
+from monitor.jobs.theft_size import Theft, theft_of
 from monitor.notify import routing
 from monitor.pipeline import Judgement, Pipeline, new_state
 from monitor.store.base import Store
 
 BUCKET: Final = timedelta(seconds=BUCKET_S)
-
-USD_PER_HOUR: Final = 60.0
-"""What the stranger spends, or twice what the key's policy asks for."""
 
 N_MODELS, N_COUNTRIES = 12, 5
 """Values the key never used: what a stranger with many customers looks like."""
@@ -47,7 +45,7 @@ class Staged:
     """What came of it. `incident`: as it stood in the end, None where the key was not even flagged. `after`: from the first
     simulated dollar to the verdict that reached the disable rung, None where none did; `verdict`: that one, or the last."""
 
-    usd_per_hour: float
+    theft: Theft
     policy: str
     incident: Incident | None = None
     after: timedelta | None = None
@@ -75,10 +73,12 @@ def play(store: Store, settings: Settings, stage: Stage, now: datetime) -> Stage
         workspaces=stage.workspaces,
         policies=settings.policies,
     )
-    usd_per_hour = max(USD_PER_HOUR, 2 * policy.policy.disable.usd_per_hour)
     since, until = _span(now, sustained_for=policy.policy.disable.sustained_for)
     catalog = Catalog(store.keys.catalog.keys_from(0), store.keys.catalog.values_from(0))
     pipeline = _pipeline(store, armed, stage.trained, catalog, since)
+    key_no = catalog.key_no(stage.key.key_hash)
+    usual = _usual_hour(store, pipeline, key_no, since, until)
+    theft = theft_of(stage.key, policy.policy, settings.response, usual_hour_nusd=usual)
     context = Context(
         keys=stage.keys,
         n_live_keys=sum(not key.settings.is_disabled for key in stage.keys.values()),
@@ -87,13 +87,18 @@ def play(store: Store, settings: Settings, stage: Stage, now: datetime) -> Stage
         workspaces=stage.workspaces,
         belonging=Belonging(owners, stage.workspaces),
     )
-    staged, at = Staged(usd_per_hour, policy.why), since
-    key_no = catalog.key_no(stage.key.key_hash)
+    staged, at = Staged(theft, policy.why), since
+    taken_usd = 0.0
     while at < until and staged.after is None:
         usage = store.usage.read(at, at + BUCKET, bucket_s=BUCKET_S)
         coverage = replay.cut(store.usage.coverage(at, at + BUCKET, bucket_s=BUCKET_S), at, at + BUCKET)
-        stolen = _stolen(catalog, key_no, at, usd=usd_per_hour * BUCKET_S / HOUR_S)
-        pipeline.take(replay.stacked([usage, stolen]), coverage)
+        wanted_usd = theft.usd_per_hour * BUCKET_S / HOUR_S
+        usd = wanted_usd if theft.at_most_usd is None else min(wanted_usd, theft.at_most_usd - taken_usd)
+        taken_usd += usd
+        stolen = (
+            [_stolen(catalog, key_no, at, usd=usd)] if usd > 0 else []
+        )  # the limit is used up: no stranger gets more
+        pipeline.take(replay.stacked([usage, *stolen]), coverage)
         at += BUCKET
         judgement = pipeline.judge(at, context)
         staged, context = _followed(staged, context, judgement, stage.key.key_hash, lasted=at - since)
@@ -106,6 +111,19 @@ def _span(now: datetime, *, sustained_for: timedelta) -> tuple[datetime, datetim
     n_buckets = min(LONGEST, HOUR_S // BUCKET_S + -(-sustained_for // BUCKET))
     n_hours = -(-n_buckets * BUCKET_S // HOUR_S)
     return end - timedelta(hours=n_hours), end
+
+
+def _usual_hour(store: Store, pipeline: Pipeline, key_no: int, since: datetime, until: datetime) -> float:
+    """Nano-dollars that the key spends in an hour of that time, or is expected to, the most of it; 0 where nothing is known."""
+    expected, at = [0.0], since
+    while at < until:
+        each = pipeline.expected_per_hour_nusd(at + timedelta(hours=1))
+        expected += [float(each[key_no])] if key_no < len(each) and np.isfinite(each[key_no]) else []
+        rows = store.usage.read(at, at + timedelta(hours=1), bucket_s=BUCKET_S)
+        mine = (rows["key_no"] == key_no) & (rows["dimension"] == int(Dimension.MODEL))
+        expected.append(float(rows["cost_nusd"][mine].sum()))
+        at += timedelta(hours=1)
+    return max(expected)
 
 
 def _pipeline(store: Store, settings: Settings, trained: Trained | None, catalog: Catalog, until: datetime) -> Pipeline:

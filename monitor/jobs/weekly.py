@@ -15,7 +15,7 @@ from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION, KEY_GONE_RESOLUTION
 from monitor.domain import Dimension, Incident, IncidentKind, IncidentState, Reason
 from monitor.domain.audit import head_line
-from monitor.jobs import arming, silences, unattributed
+from monitor.jobs import arming, rehearsed, silences, unattributed
 from monitor.jobs.owners import creators as creators_of
 from monitor.notify import routing
 from monitor.report import digest as digests
@@ -75,7 +75,7 @@ def make(store: Store, settings: Settings, now: datetime, *, weeks: Weeks | None
             people_within=settings.response.people_within,
         ),
         reviews=reviews,
-        health=health(store, settings, current),
+        health=health(store, settings, current, now),
         audit_head=head_line(store.audit.head()),
     )
 
@@ -97,8 +97,8 @@ def review_of(incident: Incident, *, is_judged: bool = False) -> Review:
     return Review.UNREVIEWED if is_by_itself else Review.REVIEWED
 
 
-def health(store: Store, settings: Settings, week: Window) -> Health:
-    """How the monitor itself did in a week. Raises StoreError."""
+def health(store: Store, settings: Settings, week: Window, now: datetime) -> Health:
+    """How the monitor itself did in a week, and its last rehearsal as of now. Raises StoreError."""
     watched, status = silences.read(store), store.state.get("status") or {}
     since = max(week.since, watched.since) if watched.since else week.until
     spans = watching.silences_in(
@@ -116,6 +116,7 @@ def health(store: Store, settings: Settings, week: Window) -> Health:
         detector=str(status.get("detector", "")),
         troubles=tuple(_texts(status.get("troubles"))),
         n_undelivered=sum(1 for each in dead if each.message.created_at and each.message.created_at >= week.since),
+        rehearsal=rehearsed.last(store, now),
     )
 
 

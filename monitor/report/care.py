@@ -6,9 +6,12 @@ from typing import Final
 
 from monitor.domain import ActionState, IncidentState, Severity
 from monitor.report import words
-from monitor.report.figures import Alerts, Digest, Health, KeyWeek
+from monitor.report.figures import Alerts, Digest, Health, KeyWeek, LastRehearsal
 from monitor.report.hygiene import Debt
-from monitor.wording import count, duration, moment, money, share
+from monitor.wording import count, duration, moment, money, name, one_line, seconds, share, shorten
+
+_MAX_NAME: Final = 60
+_MAX_PROBLEM: Final = 200
 
 _DEBTS: Final = {
     Debt.NO_LIMIT: ("without a limit", "a thief can spend all the account has"),
@@ -31,6 +34,7 @@ def attention(digest: Digest) -> list[str]:
         for each in digest.incidents
         if each.state is IncidentState.OPEN and each.severity is Severity.CRITICAL
     ]
+    said += _left_by_a_rehearsal(digest.health) if digest.owner is None else []
     said += digest.warnings
     if digest.owner is None and digest.alerts.is_over_budget:
         said.append(f"Alerts: {alert_line(digest.alerts)}; tell the monitor which were false, it learns from that")
@@ -77,6 +81,26 @@ def watch_line(health: Health) -> str:
     return f"{whole} of {duration(total)}{part}; on record since {moment(health.watched_since)}"
 
 
+def rehearsal_line(last: LastRehearsal | None) -> str:
+    """When, on which key, whether it passed, and the delay of each step."""
+    if last is None:
+        return (
+            "never: `openrouter-monitor rehearse KEY`, on a key nobody would miss, proves that a theft would be stopped"
+        )
+    delays = ", ".join(f"{step} {seconds(span_s)}" for step, span_s in last.steps)
+    came = f"FAILED, {shorten(one_line(last.problem), _MAX_PROBLEM)}" if last.problem else "passed"
+    who = f"{shorten(name(last.key_name, fallback='a key'), _MAX_NAME)} ({last.key_hash[:12]})"
+    return f"{moment(last.at)} on {who}: {came}{f'; {delays}' if delays else ''}"
+
+
+def _left_by_a_rehearsal(health: Health) -> list[str]:
+    last = health.rehearsal
+    if last is None or not last.is_left:
+        return []
+    short = last.key_hash[:12]
+    return [f"A rehearsal may have left key {short} disabled: openrouter-monitor restore {short}"]
+
+
 def silence_lines(health: Health) -> list[str]:
     """Each time the monitor did not watch."""
     return [
@@ -90,6 +114,7 @@ def health_facts(digest: Digest) -> list[tuple[str, str]]:
     health = digest.health
     facts = [("Watched", watch_line(health)), ("Mode", health.mode or "not known")]
     facts += [("Detector", health.detector)] if health.detector else []
+    facts.append(("Last rehearsal", rehearsal_line(health.rehearsal)))
     facts += [("Messages given up", f"{health.n_undelivered:,}")] if health.n_undelivered else []
     return facts
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from monitor.domain import Action, Incident
 from monitor.report.care import debt_rows
-from monitor.report.figures import Digest, KeyWeek, ModelWeek, Mover, OwnerWeek
+from monitor.report.figures import Digest, KeyWeek, LastRehearsal, ModelWeek, Mover, OwnerWeek
 from monitor.report.forecast import SHARE, Forecast
 from monitor.report.hygiene import Debt
 from monitor.report.limits import LimitForecast
@@ -110,6 +110,19 @@ def _monitor(digest: Digest) -> Document:
         "silences": [{"since": _at(since), "until": _at(until)} for since, until in health.silences],
         "troubles": list(health.troubles),
         "n_undelivered": health.n_undelivered,
+        "rehearsal": None if health.rehearsal is None else _rehearsal(health.rehearsal),
+    }
+
+
+def _rehearsal(last: LastRehearsal) -> Document:
+    return {
+        "at": _at(last.at),
+        "key_hash": last.key_hash,
+        "key_name": last.key_name,
+        "ok": not last.problem,
+        "problem": last.problem,
+        "may_still_be_disabled": last.is_left,
+        "steps": [{"name": step, "seconds": round(span_s, 3)} for step, span_s in last.steps],
     }
 
 

@@ -105,9 +105,21 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True)
+class LastRehearsal:
+    """The last `rehearse`. `problem`: empty where everything worked. `steps`: (name, seconds). `is_left`: its key may still be disabled."""
+
+    at: datetime
+    key_hash: str
+    key_name: str
+    problem: str
+    steps: tuple[tuple[str, float], ...] = ()
+    is_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The monitor itself. `silences`: spans of the week in which no cycle was completed, oldest first. `watched_since`: before
-    that nothing is on record (None: nothing at all is)."""
+    that nothing is on record (None: nothing at all is). `rehearsal`: the last one whatever the week, None: there never was one."""
 
     watched_since: datetime | None = None
     silences: tuple[tuple[datetime, datetime], ...] = ()
@@ -116,6 +128,7 @@ class Health:
     detector: str = ""
     troubles: tuple[str, ...] = ()
     n_undelivered: int = 0
+    rehearsal: LastRehearsal | None = None
 
     @property
     def silent(self) -> timedelta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_a_wrong_setting_is_one_line_and_status_2(run, tmp_path: Path, text, hin
     assert result.exit_code == 2
     line = only_line(result)
     assert line.startswith(f"error: {path}") and hint in line
+
+
+def test_l10_a_service_with_a_wrong_setting_ends_with_the_status_on_which_the_unit_does_not_restart(
+    run, tmp_path: Path
+):
+    unit = Path(__file__).parents[2] / "deploy" / "openrouter-monitor.service"
+    (stays_down,) = re.findall(r"^RestartPreventExitStatus=(.*)$", unit.read_text(), re.MULTILINE)
+    path = tmp_path / "my.toml"
+    path.write_text('[response]\nmode = "enfroce"')
+
+    result = run("-c", str(path), "run")
+
+    assert result.exit_code == int(stays_down)
+    assert "response.mode" in only_line(result) and "enforce" in result.stderr
 
 
 def test_a_config_file_that_is_not_there_is_status_2(run):

@@ -32,10 +32,11 @@ disable = true
 
 @pytest.fixture
 def canary(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Key:
-    """A live key whose usage is known, and nothing."""
+    """A live key without a limit whose usage is known, and nothing."""
     shown = world.shown_counters(NOW)
     idle = shown.credits[DAILY] + shown.byok[DAILY] == 0
-    key = next(key for key in world.fleet.keys if idle[key.no] and not key.is_disabled)
+    free = (key for key in world.fleet.keys if key.limit_nusd is None and not key.is_disabled)
+    key = next(key for key in free if idle[key.no])
     lifetime = int(shown.credits[LIFETIME][key.no] + shown.byok[LIFETIME][key.no])
     store = open_store(str(tmp_path / "state" / "monitor.db"))
     watched(store, NOW, key=a_key(key.key_hash, usage_nusd=lifetime, created_at=NOW - timedelta(days=90)))
@@ -79,7 +80,7 @@ async def test_a_rehearsal_wants_the_keys_name_typed(run, world: World, canary: 
     assert result.exit_code == 0
     document = json.loads(result.stdout)
     assert (document["ok"], document["may_still_be_disabled"]) == (True, False)
-    assert document["simulated_detection_s"] == 2_400
+    assert document["simulated_detection_s"] == 1_800
     assert [step["name"] for step in document["steps"]] == ["read", "detect", "alert", "disable", "restore"]
 
 

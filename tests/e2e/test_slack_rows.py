@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from build import NOW, a_hash, a_key, an_incident
+from build import NOW, a_finding, a_hash, a_key, an_incident
 from slack_build import ANN, EVE, alert, an_app_on_slack, an_open_incident, later
 
 from monitor import daemon
+from monitor.decide import decide
 from monitor.demo import blockkit, faults
 from monitor.demo.faults import RETRY_AFTER_FORMS, Fault
-from monitor.domain import MessageKind, Notice, Plan, Severity
-from monitor.jobs import act
+from monitor.domain import ActionState, MessageKind, Notice, Plan, Severity
+from monitor.jobs import act, context
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.notify import delivery
@@ -72,6 +73,25 @@ async def test_s2_refused_credentials_give_up_nothing(tmp_path: Path, word: str)
         await deliver_for(app, 240, every=31)
 
         assert len(slack.messages()) == 1
+
+
+async def test_s2_while_slack_refuses_our_token_a_stolen_key_is_disabled_all_the_same(tmp_path: Path) -> None:
+    armed = {"mode": "enforce", "max_share_of_keys": 1.0}
+    async with an_app_on_slack(tmp_path, response=armed) as (app, slack):
+        slack.faults.append(Fault(faults.slack_error("token_revoked"), path="chat.postMessage", times=99))
+        finding = a_finding(INCIDENT.key_hash, at=app.now())
+        plan = decide((finding,), context.gather(app, app.now(), is_healthy=True), app.settings, app.now())
+        app.store.ledger.commit((finding,), plan, act.compose(app, plan.notices, app.now()))
+        await deliver(app)
+
+        (done,) = await act.carry_out(app, plan.actions)
+        await deliver(app)
+
+        assert done.state is ActionState.DONE
+        assert app.control.keys[INCIDENT.key_hash].settings.is_disabled
+        assert not slack.messages()
+        kept = {entry.message.kind: entry.state for entry in app.store.outbox.entries()}
+        assert kept == {MessageKind.ALERT: Delivery.WAITING, MessageKind.ACTION: Delivery.WAITING}
 
 
 @pytest.mark.parametrize("word", ["channel_not_found", "is_archived", "not_in_channel"])

@@ -86,7 +86,7 @@ async def test_a_rehearsal_alerts_disables_reads_back_and_restores_exactly(tmp_p
         (Verb.DISABLE, ActionState.DONE, Reason.REHEARSAL),
         (Verb.RESTORE, ActionState.DONE, Reason.REHEARSAL),
     ]
-    assert done.staged is not None and done.staged.after == timedelta(minutes=40)  # 60 USD/h, and the rule allows 30
+    assert done.staged is not None and done.staged.after == timedelta(minutes=30)  # 72 USD/h, and the rule allows 30
 
 
 async def test_its_messages_cannot_be_taken_for_a_theft_and_are_one_thread(tmp_path: Path) -> None:
@@ -389,6 +389,29 @@ async def test_the_digest_counts_no_rehearsal(tmp_path: Path) -> None:
     app = an_app_on(tmp_path, FakeKeys.holding(CANARY))
     await rehearsal(app)
     assert make(app.store, app.settings, NOW + timedelta(days=7)).actions == ()
+
+
+async def test_the_digest_tells_the_last_rehearsal_and_one_that_was_cut_off(tmp_path: Path) -> None:
+    app = an_app_on(tmp_path, FakeKeys.holding(CANARY))
+    assert rehearsed.last(app.store, app.now()) is None
+    done = await rehearsal(app)
+
+    last = make(app.store, app.settings, app.now()).health.rehearsal
+    assert last is not None
+    assert (last.at, last.key_hash, last.key_name, last.problem, last.is_left) == (
+        done.at,
+        CANARY.key_hash,
+        "canary",
+        "",
+        False,
+    )
+    assert [name for name, _ in last.steps] == ["read", "detect", "alert", "disable", "restore"]
+
+    about = {"rehearsal_id": "REH-2", "key_hash": CANARY.key_hash, "key_name": "canary", "by": "cli:ada"}
+    rehearsed.begin(app.store, at=app.now(), **about)
+    assert rehearsed.last(app.store, app.now()) is None  # under way
+    cut_off = rehearsed.last(app.store, app.now() + timedelta(minutes=11))
+    assert cut_off is not None and (cut_off.problem, cut_off.is_left) == ("it was cut off", False)
 
 
 async def test_the_last_rehearsal_is_told_and_an_armed_service_is_reminded(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from digest_build import WEEKS, a_digest, a_usage
 
 from monitor.domain import NUSD, ActionState
 from monitor.report import care
-from monitor.report.figures import Alerts, Health
+from monitor.report.figures import Alerts, Health, LastRehearsal
 from monitor.report.watching import Review, alerts, silences_in
 from monitor.report.weeks import Window
 
@@ -103,3 +103,24 @@ def test_the_monitor_s_uptime_is_told_with_its_pauses() -> None:
     assert care.watch_line(digest.health).startswith("75% of 7 d, 1 pause of 1 d 18 h in all")
     assert care.silence_lines(health) == ["16 Nov 00:00 UTC to 17 Nov 18:00 UTC (1 d 18 h): not watching"]
     assert care.watch_line(Health()) == "not on record yet"
+
+
+REHEARSED = LastRehearsal(
+    WEEK.since, "1f0c9a2b7d3e" + "0" * 52, "canary\n\u202e", "", (("read", 0.41), ("restore", 75.0))
+)
+
+
+def test_the_last_rehearsal_is_told_with_key_outcome_and_the_delay_of_each_step() -> None:
+    assert care.rehearsal_line(REHEARSED) == (
+        "16 Nov 00:00 UTC on canary (1f0c9a2b7d3e): passed; read 0.4 s, restore 1 min"
+    )
+    failed = replace(REHEARSED, problem="the alert did not arrive", steps=())
+    assert care.rehearsal_line(failed).endswith("(1f0c9a2b7d3e): FAILED, the alert did not arrive")
+    assert "never" in care.rehearsal_line(None) and "openrouter-monitor rehearse KEY" in care.rehearsal_line(None)
+
+
+def test_a_key_that_a_rehearsal_may_have_left_disabled_needs_attention() -> None:
+    left = Health(rehearsal=replace(REHEARSED, problem="it was cut off", is_left=True))
+    said = "A rehearsal may have left key 1f0c9a2b7d3e disabled: openrouter-monitor restore 1f0c9a2b7d3e"
+    assert said in care.attention(a_digest(a_usage([]), health=left))
+    assert said not in care.attention(a_digest(a_usage([]), health=Health(rehearsal=REHEARSED)))
