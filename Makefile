@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 T      ?=
-BENCH  ?= ../shared/bench/dev
+BENCH  ?=
 ALSO   ?=
 # In the order of tests/conftest.py, the longest files first.
 SPREAD := --dist loadfile --no-loadscope-reorder
@@ -72,6 +72,7 @@ bench: $(VENV)/.dev  ## performance: cost of a poll cycle by fleet size and by l
 	$(BIN)/python bench/backfill.py
 
 bench-detect: $(VENV)/.bench  ## detection: ours, parts of it, and six references on a recording with labels (BENCH=dir, ALSO="dir ...")
+	@test -n "$(BENCH)" || { echo "name a recording: make bench-detect BENCH=DIR" >&2; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python bench/compare_detectors.py $(BENCH) $(if $(ALSO),--also $(ALSO))
 
 lock:  ## resolve the pinned versions anew (needs uv)

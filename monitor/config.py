@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+HTTPS = r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)"
+"""How the addresses that secrets are sent to begin: in clear text only on this machine."""
+
+
 class OpenRouter(Section):
     """The account that is watched."""
 
@@ -50,7 +54,7 @@ class OpenRouter(Section):
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+        if not re.match(HTTPS, value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/")
 
@@ -94,7 +98,7 @@ class Slack(Section):
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", value):
+        if not re.match(HTTPS, value):
             raise ValueError("must be https:// (http:// only to this machine)")
         return value.rstrip("/") + "/"
 
@@ -125,6 +129,23 @@ class Further(Section):
         return found
 
 
+class Heartbeat(Section):
+    """A sign of life to a receiver outside, which raises the alarm when it hears nothing: the monitor's own dead man's switch."""
+
+    address: SecretStr | None = Field(
+        None,
+        description="asked for after each complete cycle; never in this file: HEARTBEAT_ADDRESS or a credentials file",
+    )
+    address_file: Path | None = Field(None, description="file (mode 0600) that holds the address")
+
+    @field_validator("address")
+    @classmethod
+    def _safe(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(HTTPS, value.get_secret_value()):
+            raise ValueError("must be https:// (http:// only to this machine)")
+        return value
+
+
 class Store(Section):
     """What is remembered, and for how long."""
 
@@ -137,6 +158,13 @@ class Store(Section):
     keep_incidents: Duration = Field(timedelta(days=730), description="how long resolved incidents are kept")
     backup_every: Duration = Field(timedelta(days=1), description="how often a backup is written to state_dir/backups")
     keep_backups: int = Field(7, ge=0, description="backups kept; 0 writes none")
+
+    @field_validator("url")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        if "://" in value and not value.startswith("sqlite:///"):
+            raise ValueError("must be a path or sqlite:///…; this version stores in SQLite files only")
+        return value
 
 
 class Schedule(Section):
@@ -301,6 +329,7 @@ class Settings(Section):
     openrouter: OpenRouter = Field(default_factory=OpenRouter)
     slack: Slack = Field(default_factory=Slack)
     further: Further = Field(default_factory=Further)
+    heartbeat: Heartbeat = Field(default_factory=Heartbeat)
     store: Store = Field(default_factory=Store)
     schedule: Schedule = Field(default_factory=Schedule)
     collect: Collect = Field(default_factory=Collect)
@@ -314,5 +343,13 @@ class Settings(Section):
 
     @property
     def takes_approvals(self) -> bool:
-        """Whether proposals carry buttons: people approve in Slack, and somebody listens."""
-        return self.response.approve == "slack" and self.slack.app_token is not None
+        """Whether proposals carry buttons: people approve in Slack, or may object there, and somebody listens."""
+        return (self.response.approve == "slack" and self.slack.app_token is not None) or self.takes_objections
+
+    @property
+    def takes_objections(self) -> bool:
+        """Whether what is held is a message of its own with Deny: some policy holds, somebody listens, and somebody may press it."""
+        is_held = any(each.disable.hold or each.cap.hold for each in self.policies)
+        is_heard = self.slack.enabled and self.slack.app_token is not None
+        may = self.slack.takes_answers or any(each.startswith("slack:") for each in self.response.approvers)
+        return is_held and is_heard and may and self.response.approve == "off"

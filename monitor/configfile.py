@@ -42,6 +42,7 @@ SECRETS = (
     SecretPlace("slack", "bot_token", "slack-bot-token", "SLACK_BOT_TOKEN"),
     SecretPlace("slack", "app_token", "slack-app-token", "SLACK_APP_TOKEN"),
     SecretPlace("further", "urls", "further-urls", "APPRISE_URLS", has_lines=True),
+    SecretPlace("heartbeat", "address", "heartbeat-address", "HEARTBEAT_ADDRESS"),
 )
 
 
@@ -52,8 +53,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     document = _read_toml(path) if path is not None else {}
     origin = str(path) if path is not None else "settings"
     _refuse_secrets(document, origin)
+    given: dict[tuple[str, ...], str] = {}
     for place, value in _overrides(environ):
         _overlay(document, place, value)
+        given[place] = f"{ENV_PREFIX}{'__'.join(place).upper()}"
     for secret in SECRETS:
         _resolve_secret(document, secret, environ)
     if "state_dir" not in document.setdefault("store", {}) and environ.get("STATE_DIRECTORY"):
@@ -61,7 +64,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise _explain(error, origin) from None  # the cause would repeat the input, secrets included
+        raise _explain(error, origin, given) from None  # the cause would repeat the input, secrets included
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -70,7 +73,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(str(path), "there is no such file", remedy="copy config.example.toml there") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"cannot be read ({error})", remedy="make it a readable UTF-8 file") from error
+        raise ConfigError(
+            str(path), f"cannot be read ({_why(error)})", remedy="make it a readable UTF-8 file"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}", remedy="mend that line") from error
 
@@ -113,9 +118,7 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], An
                     if near and near[0] != place[0]
                     else "check its name"
                 )
-                raise ConfigError(
-                    name, "this variable names no setting", remedy=f"{hint} Names are in docs/configuration.md"
-                )
+                raise ConfigError(name, "this variable names no setting", remedy=f"{hint} (docs/configuration.md)")
             yield place, value
 
 
@@ -158,24 +161,47 @@ def _read_secret(path: Path, place: str) -> str:
             raise ConfigError(place, f"{path} is readable by others", remedy=f"chmod 600 {path}")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            place, f"{path} cannot be read ({type(error).__name__})", remedy="check path and owner"
-        ) from error
+        raise ConfigError(place, f"{path} cannot be read ({_why(error)})", remedy="check path and owner") from error
 
 
-def _explain(error: ValidationError, origin: str) -> ConfigError:
-    """Every problem on a line of its own: place, value, what is allowed. Values of secrets stay out."""
+def _explain(error: ValidationError, origin: str, given: Mapping[tuple[str, ...], str]) -> ConfigError:
+    """Every problem with place, value and what is allowed. `given`: the variable, of a setting that one gave. Values of secrets
+    stay out."""
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
-        place = ".".join(str(part) for part in problem["loc"])
+        place = _place(problem["loc"], given)
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(_names(problem["loc"][:-1])), n=1)
             lines.append(f"{place}: unknown setting" + (f"; did you mean {near[0]!r}?" if near else ""))
         else:
             is_secret = problem["loc"][-1] in {secret.key for secret in SECRETS}
             shown = "" if is_secret or problem["type"] == "missing" else f" {problem['input']!r:.80}:"
-            lines.append(f"{place}:{shown} {problem['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{place}:{shown} {_allowed(problem['msg'])}")
     return ConfigError(origin, "; ".join(lines), remedy="see config.example.toml")
+
+
+def _place(loc: tuple[int | str, ...], given: Mapping[tuple[str, ...], str]) -> str:
+    """As people name it: the variable that gave the value, or `routes[1].channel`, counted from one as `explain` does."""
+    for length in range(len(loc), 0, -1):
+        variable = given.get(tuple(str(part) for part in loc[:length]))
+        if variable is not None:
+            return f"{variable}{_dotted(loc[length:], is_first=False)}"
+    return _dotted(loc)
+
+
+def _dotted(loc: tuple[int | str, ...], *, is_first: bool = True) -> str:
+    said = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return said.removeprefix(".") if is_first else said
+
+
+def _allowed(message: str) -> str:
+    """The checker's own words, in ours."""
+    said = message.removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return said.replace("Field required", "is required").removesuffix(", unable to interpret input")
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _names(place: tuple[int | str, ...]) -> set[str]:

@@ -33,11 +33,13 @@ from monitor.jobs.answers import AppDesk
 from monitor.jobs.app import App
 from monitor.jobs.backfill import run_backfill
 from monitor.jobs.deliver import deliver
+from monitor.jobs.heartbeat import LOOK_EVERY, Heartbeat
 from monitor.jobs.overview import Reception
 from monitor.jobs.progress import Progress, logged
 from monitor.jobs.watch import Watch
 from monitor.notify.asked import Asked
 from monitor.notify.base import Notifier
+from monitor.notify.heartbeat import HeartbeatSender
 from monitor.notify.pressed import Pressed
 from monitor.openrouter.lanes import Budget, LaneName
 from monitor.pipeline import Pipeline
@@ -119,9 +121,10 @@ async def listening(app: App, faults: Faults | None = None) -> AsyncIterator[Non
 def service_of(app: App, watch: Watch) -> Service:
     """Every job with its beat."""
     schedule, settings = app.settings.schedule, app.settings
+    heartbeat = make_heartbeat(app)
 
     async def watch_cycle() -> None:
-        await watch.cycle()
+        heartbeat.note(await watch.cycle())
 
     async def deliver_due() -> None:
         await deliver(app)
@@ -134,8 +137,7 @@ def service_of(app: App, watch: Watch) -> Service:
         await watch.weigh_growth(app.now())
 
     async def back_up() -> None:
-        if upkeep.is_backup_due(app):
-            await upkeep.back_up(app)
+        await upkeep.back_up_if_due(app)
 
     async def save() -> None:
         await relearn(app, watch)
@@ -155,6 +157,7 @@ def service_of(app: App, watch: Watch) -> Service:
         Beat("checkpoint", save, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("digest", weekly, cron=cron),
         Beat("digest_missed", weekly, every=timedelta(hours=1)),
+        Beat("heartbeat", heartbeat.beat, every=LOOK_EVERY),
     )
 
     async def tell(error: Exception) -> None:
@@ -162,6 +165,12 @@ def service_of(app: App, watch: Watch) -> Service:
 
     watch_beat = Beat("watch", watch_cycle, every=schedule.keys_every)
     return Service(watch_beat, beats, clock=app.clock, notify=Notify(os.environ), tell=tell)
+
+
+def make_heartbeat(app: App) -> Heartbeat:
+    """The sign of life to somebody outside, who hears it where an address is set."""
+    address = app.settings.heartbeat.address
+    return Heartbeat(app, None if address is None else HeartbeatSender(address))
 
 
 def _people_beats(app: App) -> tuple[Beat, ...]:

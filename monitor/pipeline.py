@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,7 @@ from monitor.domain import (
     IncidentState,
     Opinion,
     Plan,
+    utc,
 )
 from monitor.features import FleetState, HabitParams, build
 from monitor.features.baseline import expectations
@@ -93,7 +94,7 @@ class Pipeline:
         Time is the end of what was asked for: our own windows, never a time that only stands in an answer."""
         if len(coverage) == 0:
             return
-        self.state.advance(_utc(int(frames.epoch_s(coverage["until"]).max())))
+        self.state.advance(utc(int(frames.epoch_s(coverage["until"]).max())))
         self.state.take_window(usage, coverage)
         self.known.take(coverage)
 
@@ -101,7 +102,7 @@ class Pipeline:
         """Takes in spend between two samples of the counters (frames.DELTAS)."""
         if len(deltas) == 0:
             return
-        self.state.advance(_utc(int(frames.epoch_s(deltas["until"]).max())))
+        self.state.advance(utc(int(frames.epoch_s(deltas["until"]).max())))
         self.state.take_counters(deltas)
 
     def hear(self, said: Iterable[Feedback]) -> None:
@@ -252,7 +253,7 @@ class Pipeline:
         if self.kept is not None and self.kept.at <= now:
             since, memory = max(since, int(self.kept.at.timestamp()) // BUCKET_S), self.kept.memory
         for bucket in range(since, last):
-            batch = build(self.state, keys, _utc((bucket + 1) * BUCKET_S))
+            batch = build(self.state, keys, utc((bucket + 1) * BUCKET_S))
             _, memory = self._find(batch, keys, {}, memory)
         return memory
 
@@ -335,7 +336,7 @@ def windows(usage: pd.DataFrame, *, since: datetime, until: datetime) -> Iterato
     n = len(Dimension)
     for no, start in enumerate(starts.tolist()):
         rows = usage.iloc[int(edges[no]) : int(edges[no + 1])]
-        yield Window(_utc(start + bucket_s), rows, known.iloc[no * n : (no + 1) * n])
+        yield Window(utc(start + bucket_s), rows, known.iloc[no * n : (no + 1) * n])
 
 
 def _all_known(starts: npt.NDArray[np.int64], *, bucket_s: int) -> pd.DataFrame:
@@ -351,7 +352,3 @@ def _all_known(starts: npt.NDArray[np.int64], *, bucket_s: int) -> pd.DataFrame:
         "as_of": frames.utc_seconds(begin + bucket_s),
     }
     return frames.check(pd.DataFrame(columns), frames.COVERAGE)
-
-
-def _utc(epoch_seconds: int) -> datetime:
-    return datetime.fromtimestamp(epoch_seconds, tz=UTC)

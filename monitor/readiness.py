@@ -26,6 +26,7 @@ async def check_all(settings: Settings, *, is_sending: bool = False) -> tuple[Ch
     found = [Check("settings", True, f"response.mode = {settings.response.mode}"), *await _account(settings, clock)]
     found += await _messages(settings, clock, is_sending=is_sending)
     found += await _buttons(settings, clock)
+    found += await _heartbeat(settings, is_sending=is_sending)
     found += [_state_dir(settings.store.state_dir), await asyncio.to_thread(_store, settings), _schedule(settings)]
     found.append(await asyncio.to_thread(_arming, settings, clock))
     found.append(await asyncio.to_thread(_rehearsal, settings, clock))
@@ -85,6 +86,22 @@ async def _further(settings: Settings, clock: Clock, *, is_sending: bool) -> lis
         if is_sending:
             found.append(await _sent(notifier, notifier.name, clock))
     return found
+
+
+async def _heartbeat(settings: Settings, *, is_sending: bool) -> list[Check]:
+    """The receiver of the sign of life; it hears from `check` only when something may be sent."""
+    from monitor.notify.heartbeat import HeartbeatSender
+
+    address = settings.heartbeat.address
+    if address is None:
+        return [Check("heartbeat", True, "not used (heartbeat.address): nobody outside notices a dead monitor")]
+    if not is_sending:
+        return [Check("heartbeat", True, "set; --send tries it")]
+    try:
+        await HeartbeatSender(address).send()
+    except MonitorError as error:
+        return [Check("heartbeat", False, str(error))]
+    return [Check("heartbeat", True, "its receiver heard us")]
 
 
 async def _sent(notifier: Notifier, channel: str, clock: Clock) -> Check:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.domain import Clock, Verb
-from monitor.errors import AlreadyRunning, ConfigError
+from monitor.errors import AlreadyRunning, ConfigError, StoreError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -86,12 +86,17 @@ def only_rehearsal(settings: Settings) -> Iterator[None]:
 def _locked(settings: Settings, name: str, problem: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    settings.store.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(settings.store.state_dir / name)
+    folder = settings.store.state_dir
+    lock = FileLock(folder / name)
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=0)
     except Timeout:
         raise AlreadyRunning(problem) from None
+    except OSError as error:
+        raise StoreError(
+            f"store.state_dir: {folder} cannot be written to ({error.strerror}); name another, or change its owner"
+        ) from error
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from monitor import frames
 from monitor.config import Settings
 from monitor.decide import Context
 from monitor.domain import (
+    BUCKET_S,
     NUSD,
     Action,
     ActionState,
@@ -31,6 +33,7 @@ from monitor.domain import (
     Severity,
     Spend,
     Verb,
+    utc,
 )
 from monitor.frames import FeatureBatch
 
@@ -262,6 +265,18 @@ def usage(*rows: tuple[Any, ...], bucket_s: int = 600) -> pd.DataFrame:
         "cost_nusd": np.array(cost_nusd),
     }
     return pd.DataFrame(columns).astype(dict(frames.USAGE))
+
+
+def bucket_rows(
+    cells: Mapping[tuple[int, int, int], tuple[int, int]], since: datetime, until: datetime, *, bucket_s: int
+) -> list[tuple[Any, ...]]:
+    """Rows for `usage` of one window, from (requests, nano-dollars) by (ten-minute bucket, key_no, value_no)."""
+    found: dict[tuple[int, int, int], list[int]] = {}
+    for (bucket, key_no, value_no), (n, cost) in cells.items():
+        if since.timestamp() <= bucket * BUCKET_S < until.timestamp():
+            total = found.setdefault((bucket * BUCKET_S // bucket_s * bucket_s, key_no, value_no), [0, 0])
+            total[0], total[1] = total[0] + n, total[1] + cost
+    return [(utc(at), key_no, value_no % 4, value_no, *total) for (at, key_no, value_no), total in found.items()]
 
 
 def coverage(since: datetime, until: datetime, *, bucket_s: int = 600, **changes: Any) -> pd.DataFrame:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from build import NOW, a_hash
+from fake_clock import FakeClock
+from fake_http import a_row
 
 from monitor.errors import BadRequest, NotFound, SourceError
 
@@ -39,27 +41,6 @@ class Request:
 
 
 @dataclass
-class FakeClock:
-    """Stands still unless told to move or slept on."""
-
-    at: datetime = NOW
-    elapsed: float = 0.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    async def sleep(self, seconds: float) -> None:
-        self.move(timedelta(seconds=seconds))
-
-    def move(self, by: timedelta) -> None:
-        self.at += by
-        self.elapsed += by.total_seconds()
-
-
-@dataclass
 class FakeAccount:
     """`names` by hash are the keys listed; requests of other hashes are served under `names_gone`."""
 
@@ -67,7 +48,7 @@ class FakeAccount:
     requests: list[Request] = field(default_factory=list)
     names_gone: dict[str, str] = field(default_factory=dict)
     created: dict[str, datetime] = field(default_factory=dict)
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
     row_limit: int = 10_000
     is_end_inclusive: bool = False
     is_text: bool = True
@@ -121,21 +102,18 @@ class FakeAccount:
     def _key(self, key_hash: str) -> dict[str, Any]:
         spans = ("", "_daily", "_weekly", "_monthly")
         counters = {f"{family}{span}": 0 for family in ("usage", "byok_usage") for span in spans}
-        return counters | {
-            "hash": key_hash,
-            "name": self.names[key_hash],
-            "label": "sk-or-v1-abc...xyz",
-            "disabled": False,
-            "limit": None,
-            "limit_remaining": None,
-            "limit_reset": None,
-            "include_byok_in_limit": False,
-            "created_at": self.created.get(key_hash, NOW - timedelta(days=60)).isoformat(),
-            "updated_at": None,
-            "expires_at": None,
-            "creator_user_id": None,
-            "workspace_id": "3f0d5c5e-0000-4000-8000-000000000001",
-        }
+        return (
+            a_row()
+            | counters
+            | {
+                "hash": key_hash,
+                "name": self.names[key_hash],
+                "created_at": self.created.get(key_hash, NOW - timedelta(days=60)).isoformat(),
+                "updated_at": None,
+                "creator_user_id": None,
+                "workspace_id": "3f0d5c5e-0000-4000-8000-000000000001",
+            }
+        )
 
     def _query(self, body: dict[str, Any]) -> dict[str, Any]:
         self.bodies.append(body)

@@ -8,6 +8,7 @@ import contextlib
 import enum
 import errno
 import os
+import random
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,15 @@ def fits(fault: Fault, place: str) -> bool:
     if place.startswith("file: "):  # a disk is full, or it is not
         return fault in {Fault.KILL, Fault.BROKEN}
     return fault not in HTTP_ONLY or place.startswith(("GET ", "POST ", "PATCH "))
+
+
+def one_of_each(places: tuple[str, ...], rng: random.Random, *, beginning: str | tuple[str, ...] = "") -> list[int]:
+    """A position of every kind of place that begins so."""
+    kinds: dict[str, list[int]] = {}
+    for number, place in enumerate(places):
+        if place.startswith(beginning):
+            kinds.setdefault(place, []).append(number)
+    return [rng.choice(numbers) for numbers in kinds.values()]
 
 
 @dataclass

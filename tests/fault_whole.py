@@ -144,10 +144,6 @@ class WholeLife(Life):
         async def save() -> None:
             checkpoint.save(app)
 
-        async def back_up() -> None:
-            if upkeep.is_backup_due(app):
-                await upkeep.back_up(app)
-
         return (
             watch.cycle,
             lambda: deliver(app),
@@ -155,7 +151,7 @@ class WholeLife(Life):
             lambda: cards.refresh(app),
             lambda: digest.send_due(app),
             save,
-            back_up,
+            lambda: upkeep.back_up_if_due(app),
         )
 
     def _is_quiet(self, app: App) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "rect", "circle"}
+VOID = {"meta", "rect", "circle", "img", "br", "hr"}
 
 
 class Page(HTMLParser):
@@ -45,3 +45,16 @@ class Page(HTMLParser):
     @property
     def shape(self) -> list[tuple[str, tuple[str, ...]]]:
         return [(tag, tuple(attributes)) for tag, attributes in self.elements]
+
+
+FETCHING = frozenset("script link img image iframe object embed base form use foreignObject".split())  # noqa: SIM905 - reads as the list it is
+
+
+def assert_needs_nothing(page: Page) -> None:
+    """It fetches nothing, runs nothing and leads nowhere."""
+    assert not {tag for tag, _ in page.elements} & FETCHING
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not [
+        name for name in names if name.startswith("on") or name in {"src", "srcset", "action", "xlink:href", "style"}
+    ]
+    assert all(href.startswith("#") for href in page.values("href"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import build
 from fake_clock import FakeClock
+from fake_keys import FakeKeys
 
 from monitor import frames
 from monitor.collect.base import UsageBatch
@@ -20,6 +21,8 @@ from monitor.domain import ApiKey, Inventory, Message, Receipt, Verb, Workspace
 from monitor.jobs.app import App
 from monitor.pipeline import Pipeline, new_state
 from monitor.respond.base import Responder
+from monitor.respond.disable import DisableKey
+from monitor.respond.restore import RestoreKey
 from monitor.store.base import Store
 from monitor.store.sqlite import open_store
 
@@ -95,6 +98,13 @@ def an_app(
         "seed": 1,
     }
     return App(**(fields | changes))
+
+
+def an_app_that_acts(state_dir: Path, key: ApiKey, keys: FakeKeys) -> App:
+    """An app that knows this key, and disables and restores at that fake issuer."""
+    app = an_app(state_dir, control=keys, responders={Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)})
+    app.store.keys.record(an_inventory(key))
+    return app
 
 
 def an_inventory(*keys: ApiKey, at: datetime = NOW, **changes: Any) -> Inventory:

@@ -48,17 +48,7 @@ class Life:
                 del self.cells[recent[int(self.rng.integers(len(recent)))]]
 
     def rows(self, since: datetime, until: datetime, *, bucket_s: int) -> pd.DataFrame:
-        first, last = int(since.timestamp()), int(until.timestamp())
-        found: dict[tuple[int, int, int], list[int]] = {}
-        for (bucket, key_no, value_no), (n, cost) in self.cells.items():
-            if first <= bucket * 600 < last:
-                total = found.setdefault((bucket * 600 // bucket_s * bucket_s, key_no, value_no), [0, 0])
-                total[0], total[1] = total[0] + n, total[1] + cost
-        rows = [
-            (datetime.fromtimestamp(at, tz=since.tzinfo), key_no, value_no % 4, value_no, n, cost)
-            for (at, key_no, value_no), (n, cost) in found.items()
-        ]
-        return build.usage(*rows, bucket_s=bucket_s)
+        return build.usage(*build.bucket_rows(self.cells, since, until, bucket_s=bucket_s), bucket_s=bucket_s)
 
     def backfill(self, since: datetime, until: datetime) -> None:
         """Hourly history, into the store alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from monitor.jobs.deliver import deliver
 from monitor.notify.slack import SlackNotifier
 from monitor.respond.disable import DisableKey
 from monitor.respond.restore import RestoreKey
+from monitor.store.base import Outcome, Press
 
 BOT, APP = "bot-token-of-the-tests", "app-token-of-the-tests"
 ANN, BOB, EVE = "U0ANN00001", "U0BOB00001", "U0EVE00001"
@@ -110,3 +112,13 @@ def later(app: App, minutes: float) -> None:
     clock = app.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(minutes=minutes).total_seconds())
+
+
+async def settled(app: App, n_presses: int) -> list[Press]:
+    """Waits until so many presses have ended."""
+    async with asyncio.timeout(5):
+        while True:
+            found = [press for press in app.store.cards.presses() if press.outcome is not Outcome.TAKEN]
+            if len(found) >= n_presses:
+                return found
+            await asyncio.sleep(0.005)

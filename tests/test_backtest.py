@@ -146,7 +146,24 @@ def test_a_folder_that_is_no_recording_is_refused(tmp_path: Path, missing: str) 
     folder = a_recording(tmp_path, days=0.1)
     (folder / missing).unlink()
 
-    with pytest.raises(StoreError, match="not a recording"):
+    with pytest.raises(StoreError, match=r"a recording has usage\.parquet and keys\.json"):
+        backtest.load(folder)
+
+
+def test_what_a_recording_lacks_is_named(tmp_path: Path) -> None:
+    folder = a_recording(tmp_path, days=0.1)
+    table = pd.read_parquet(folder / "usage.parquet")
+
+    table.drop(columns=["value", "total_usage"]).to_parquet(folder / "usage.parquet")
+    with pytest.raises(StoreError, match=r"usage\.parquet lacks total_usage, value"):
+        backtest.load(folder)
+
+    (folder / "keys.json").write_text("[]")
+    with pytest.raises(StoreError, match=r"keys\.json is no JSON object"):
+        backtest.load(folder)
+
+    (folder / "keys.json").write_text('{"data": [{"name": "x"}]}')
+    with pytest.raises(StoreError, match="'created_at' is missing"):
         backtest.load(folder)
 
 

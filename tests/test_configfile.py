@@ -41,12 +41,15 @@ def test_a_list_in_the_environment_is_written_as_in_toml() -> None:
         ('[response]\nmode = "kill"', "response.mode", "'observe', 'dry-run' or 'enforce'"),
         ("[response]\nmax_share_of_keys = 5", "response.max_share_of_keys", "less than or equal to 1"),
         ("[response]\nmin_usd_per_hour = inf", "response.min_usd_per_hour", "finite"),
-        ('[[routes]]\nchannel = "#x"\nkey_name = "("', "routes.0.key_name", "not a regular expression"),
-        ('[[routes]]\nkey_name = "x"', "routes.0.channel", "required"),
+        ('[[routes]]\nchannel = "#x"\nkey_name = "("', "routes[1].key_name", "not a regular expression"),
+        ('[[routes]]\nkey_name = "x"', "routes[1].channel", "required"),
         ('[openrouter]\nbase_url = "http://example.org"', "openrouter.base_url", "must be https://"),
         ('[digest]\ntimezone = "Mars"', "digest.timezone", "Europe/Berlin"),
+        ('[store]\nurl = "postgresql://db/x"', "store.url", "SQLite files only"),
+        ('[slack]\nenabled = "perhaps"', "slack.enabled", "'perhaps': must be a valid boolean; see"),
+        ('[response]\nquiet_hours = ["25:00-06:00"]', "response.quiet_hours[1]", "25:00 is no time of day"),
         ("[colect]\nx = 1", "colect", "did you mean 'collect'"),
-        ('[detection]\nrules = [{name = "x", severity = "huge"}]', "detection.rules.0.severity", "huge"),
+        ('[detection]\nrules = [{name = "x", severity = "huge"}]', "detection.rules[1].severity", "huge"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_with_its_place_and_the_remedy(
@@ -121,3 +124,32 @@ def test_the_state_directory_comes_from_systemd_where_the_file_names_none(tmp_pa
 def test_a_variable_that_names_no_setting_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         load(None, {name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MONITOR__COLLECT__HISTORY", "40d", "MONITOR__COLLECT__HISTORY: '40d': must be between 1d and 31d"),
+        ("MONITOR__ROUTES", '[{channel = "#a"}, {key_name = "^x"}]', "MONITOR__ROUTES[2].channel: is required"),
+        ("MONITOR__RESPONSE__MAX_PER_HOUR", "-3", "MONITOR__RESPONSE__MAX_PER_HOUR: '-3': must be greater than or equal to 0"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_from_the_environment_is_told_by_its_variable(name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {name: value})
+    assert said in str(caught.value)
+
+
+def test_the_heartbeat_s_address_is_a_secret_and_never_in_clear_text_over_the_network(tmp_path: Path) -> None:
+    good = load(None, {"HEARTBEAT_ADDRESS": "https://ping.example/hush"})
+    assert "hush" not in repr(good)
+
+    with pytest.raises(ConfigError, match="must be https") as caught:
+        load(None, {"HEARTBEAT_ADDRESS": "http://ping.example/hush"})
+    assert "hush" not in str(caught.value)
+
+    written = tmp_path / "config.toml"
+    written.write_text('[heartbeat]\naddress = "https://ping.example/hush"\n')
+    with pytest.raises(ConfigError, match="secrets do not belong") as caught:
+        load(written, {})
+    assert "hush" not in str(caught.value)

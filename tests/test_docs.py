@@ -81,7 +81,7 @@ def checked(table: str, name: str, literal: str) -> Any:
 
 
 ASSIGNMENT = re.compile(r"(?P<off># )?(?P<name>[a-z_]+) = (?P<value>.+?)  # (?P<description>.+)")
-SECRET_LINE = re.compile(r"# (?P<name>management_key|bot_token|app_token|urls): (?P<description>.+)")
+SECRET_LINE = re.compile(r"# (?P<name>management_key|bot_token|app_token|urls|address): (?P<description>.+)")
 HEADING = re.compile(r"(?:# )?\[\[?(?P<table>[a-z._]+)\]\]?")
 
 
@@ -226,7 +226,7 @@ def files() -> list[Path]:
             if path.is_dir():
                 is_ours = path.name not in SKIPPED_FOLDERS and not path.name.endswith((".egg-info", "_cache"))
                 folders += [path] if is_ours and not re.fullmatch(r"\.(venv-.*|hypothesis)", path.name) else []
-            elif path.name != "config.toml" and path.suffix not in {".db", ".db-wal", ".db-shm"}:
+            elif path.name not in {"config.toml", ".git"} and path.suffix not in {".db", ".db-wal", ".db-shm"}:
                 found.append(path)
     return found
 

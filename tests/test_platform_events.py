@@ -100,6 +100,23 @@ def one_stolen(fleet: Fleet, no: int) -> Iterable[Row]:
     return stolen(fleet, no) if no == 0 else usual(fleet, no)
 
 
+def beside_theft(event: Hour, *, provider: int) -> Hour:
+    """That event, while the first key is used by a stranger with a model and a country that nobody else uses. Prices are dearer for
+    it, too; its owner's own requests do not fail over."""
+
+    def do(fleet: Fleet, no: int) -> Iterable[Row]:
+        yield from usual(fleet, no) if no == 0 and event is failed_over else event(fleet, no)
+        if no == 0:
+            use = {d: {new_values(d, 10)[0]: 1.0} for d in (Dimension.MODEL, Dimension.COUNTRY)}
+            yield from rows_of(NOW, no, use | {Dimension.PROVIDER: {provider: 1.0}}, n=200, usd_each=0.05)
+
+    return do
+
+
+def acted_on(judged: list[Judgement]) -> set[str]:
+    return {action.key_hash for judgement in judged for action in judgement.plan.intents}
+
+
 def told(judged: list[Judgement]) -> list[Notice]:
     return [notice for judgement in judged for notice in judgement.plan.notices]
 
@@ -130,6 +147,34 @@ def test_d3_o18_what_befalls_the_whole_fleet_disables_and_caps_nothing_and_is_on
     explained = [each for judgement in judged for each in judgement.findings if is_explained(each, cause)]
     assert explained and set(explained) <= set(mild)
     assert len(explained) >= len(found(judged)) / 2
+
+
+@pytest.mark.parametrize("event", [dearer, failed_over], ids=["price", "failover"])
+def test_a_theft_beside_what_befalls_the_whole_fleet_is_stopped_and_nobody_else(event: Hour) -> None:
+    judged = lived(beside_theft(event, provider=plants.value_no(Dimension.PROVIDER, 0)))
+
+    assert acted_on(judged) == {build.a_hash(0)}
+    assert len(found(judged)) >= N_KEYS // 3
+    alerts = [notice for notice in told(judged) if notice.kind is MessageKind.ALERT]
+    assert {notice.incident.key_hash for notice in alerts if notice.incident} == {build.a_hash(0)}
+    assert "None of them, nor any key like them" in next(n.detail for n in told(judged) if n.kind is MessageKind.SOURCE)
+
+
+def test_a_theft_that_shares_what_is_new_to_the_fleet_waits_for_people() -> None:
+    judged = lived(beside_theft(failed_over, provider=new_values(Dimension.PROVIDER)[0]))
+
+    assert build.a_hash(0) in found(judged)
+    assert [action for judgement in judged for action in judgement.plan.actions] == []
+
+
+def test_ten_keys_stolen_during_a_price_change_wait_for_people_too() -> None:
+    def both(fleet: Fleet, no: int) -> Iterable[Row]:
+        return stolen(fleet, no) if no < 10 else dearer(fleet, no)
+
+    judged = lived(both)
+
+    assert {build.a_hash(no) for no in range(10)} <= found(judged)
+    assert [action for judgement in judged for action in judgement.plan.actions] == []
 
 
 def test_ten_keys_stolen_at_once_wait_for_people_too() -> None:

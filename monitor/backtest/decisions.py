@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.domain import Finding, Rung
+from monitor.jobs import files
 from monitor.pipeline import Judgement
 
 ALERT: Final = "alert"
@@ -72,6 +73,4 @@ def write(decisions: Iterable[Decision], out: Path) -> None:
         )
         for decision in decisions
     ]
-    partial = out.with_name(f".{out.name}.part")
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial.replace(out)
+    files.put(out, "".join(f"{line}\n" for line in lines))

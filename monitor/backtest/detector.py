@@ -39,7 +39,9 @@ def of_that_time(
         return named
     turn = recording.evaluate_from
     try:
-        trained = training.fitted(settings, recording.store, until=turn, incidents=None, seed=seed, progress=progress)
+        trained = training.learned(
+            settings, recording.store, until=turn, incidents=None, seed=seed, progress=progress
+        ).trained
     except ArtifactError as error:
         folder = settings.store.state_dir / "artifacts"
         made_here = artifacts.newest(folder, made_until=turn)

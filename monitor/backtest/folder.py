@@ -21,10 +21,12 @@ import pyarrow.parquet as pq
 
 from monitor import frames
 from monitor.backtest.recording import a_key
-from monitor.domain import BUCKET_S, NUSD, ApiKey, Dimension
+from monitor.domain import BUCKET_S, NUSD, ApiKey, Dimension, utc
 from monitor.errors import StoreError
 from monitor.pipeline import Window, windows
 
+NEEDED: Final = "a recording has usage.parquet and keys.json (docs/runbook.md)"
+COLUMNS: Final = ("bucket_start", "api_key_hash", "dimension", "value", "total_usage")
 COUNTS: Final = {
     "request_count": "n_requests",
     "tokens_prompt": "tokens_prompt",
@@ -61,19 +63,24 @@ def load(folder: Path, *, evaluate_from: datetime | timedelta | None = None) -> 
 
     Raises StoreError naming what does not fit."""
     try:
-        listed = json.loads((folder / "keys.json").read_text(encoding="utf-8"))["data"]
-        keys = sorted((_key(entry) for entry in listed), key=lambda key: (key.created_at, key.key_hash))
         meta_file = folder / "meta.json"
-        meta = json.loads(meta_file.read_text(encoding="utf-8")) if meta_file.exists() else {}
+        meta = _table(meta_file) if meta_file.exists() else {}
+        keys = sorted(_keys(folder / "keys.json"), key=lambda key: (key.created_at, key.key_hash))
         table = pq.read_table(folder / "usage.parquet").to_pandas()
+        lacking = sorted({*COLUMNS, *COUNTS} - set(table.columns))
+        if lacking:
+            raise ValueError(f"usage.parquet lacks {', '.join(lacking)}")
         catalog = frames.Catalog(key.key_hash for key in keys)
         usage = _usage(table, catalog)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{folder}: not a recording ({error}); it needs usage.parquet and keys.json") from error
+    except FileNotFoundError as error:
+        raise StoreError(f"{error.filename}: there is no such file; {NEEDED}") from error
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        said = f"{error} is missing, or unknown" if isinstance(error, KeyError) else str(error)
+        raise StoreError(f"{folder}: no recording that can be read ({said}); {NEEDED}") from error
     if usage.empty:
-        raise StoreError(f"{folder}: usage.parquet has no rows")
+        raise StoreError(f"{folder}: usage.parquet has no rows; {NEEDED}")
     starts = frames.epoch_s(usage["bucket_start"])
-    first, last = _utc(int(starts[0])), _utc(int(starts[-1]) + BUCKET_S)
+    first, last = utc(int(starts[0])), utc(int(starts[-1]) + BUCKET_S)
     if isinstance(evaluate_from, timedelta):
         evaluate_from = last - evaluate_from
     turn = evaluate_from or _time(meta.get("evaluation_start")) or first
@@ -82,6 +89,20 @@ def load(folder: Path, *, evaluate_from: datetime | timedelta | None = None) -> 
             f"{folder}: nothing to decide on after {turn:%Y-%m-%d %H:%M} UTC; usage ends {last:%Y-%m-%d %H:%M}"
         )
     return FolderRecording(catalog, tuple(keys), usage, first, last, max(turn, first))
+
+
+def _table(file: Path) -> dict[str, Any]:
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{file.name} is no JSON object")
+    return found
+
+
+def _keys(file: Path) -> list[ApiKey]:
+    listed = _table(file).get("data")
+    if not isinstance(listed, list):
+        raise ValueError(f'{file.name} has no list "data", as the answer of GET /keys has')
+    return [_key(entry) for entry in listed]
 
 
 def _key(entry: dict[str, Any]) -> ApiKey:
@@ -129,7 +150,3 @@ def _usage(table: pd.DataFrame, catalog: frames.Catalog) -> pd.DataFrame:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _utc(epoch_s: int) -> datetime:
-    return datetime.fromtimestamp(epoch_s, tz=UTC)

@@ -9,7 +9,7 @@ from monitor.backtest.run import Replay
 from monitor.backtest.spending import Usual, by_model
 from monitor.config import Settings
 from monitor.detect.artifact import Trained
-from monitor.errors import MonitorError
+from monitor.jobs import files
 from monitor.report.replay import words
 from monitor.report.replay.build import build
 from monitor.report.replay.figures import Summary
@@ -48,13 +48,8 @@ def _detector(trained: Trained | None) -> Facts:
 
 
 def write(report: ReplayReport, out: Path) -> None:
-    """The report as a page, at once or not at all. Raises MonitorError naming the file that cannot be written."""
+    """The report as a page, at once or not at all. Raises OSError that names the file."""
     from monitor.report.replay.page import to_html  # draws: only who makes a page pays for that
 
     page = to_html(report)
-    partial = out.with_name(f".{out.name}.part")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(out)
-    except OSError as error:
-        raise MonitorError(f"{out}: the report cannot be written ({error.strerror})") from error
+    files.put(out, page)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -23,8 +23,8 @@ from monitor.backtest.knowledge import HOUR, PER_HOUR, Bools, by_hour, gaps_of, 
 from monitor.backtest.reading import Reading, coverage_of
 from monitor.backtest.recording import a_key
 from monitor.config import Settings
-from monitor.domain import BUCKET_S, HOUR_S, ApiKey
-from monitor.errors import StoreError
+from monitor.domain import BUCKET_S, HOUR_S, ApiKey, floor_to, utc
+from monitor.errors import ConfigError, StoreError
 from monitor.frames import Catalog
 from monitor.pipeline import Window
 from monitor.store.base import Store
@@ -110,11 +110,11 @@ class StoreRecording:
             old = hour_s - self.settle_hours * HOUR_S
             late = [(old, old + HOUR_S, HOUR_S)] if settled >= 0 and self._is_walked_fine(settled) else []
             if not self._is_walked_fine(no):
-                yield _utc(hour_s + HOUR_S), [*late, (hour_s, hour_s + HOUR_S, HOUR_S)]
+                yield utc(hour_s + HOUR_S), [*late, (hour_s, hour_s + HOUR_S, HOUR_S)]
                 continue
             for start in range(hour_s, min(hour_s + HOUR_S, _epoch(end)), BUCKET_S):
                 bucket = (start, start + BUCKET_S, BUCKET_S)
-                yield _utc(start + BUCKET_S), [*(late if start == hour_s + HOUR_S - BUCKET_S else []), bucket]
+                yield utc(start + BUCKET_S), [*(late if start == hour_s + HOUR_S - BUCKET_S else []), bucket]
 
     def _is_walked_fine(self, no: int) -> bool:
         return bool(self.is_fine[no] or not self.is_hourly[no])
@@ -127,9 +127,11 @@ def from_store(
 
     `since`: from when on to decide, a time or a span before now; without it, for the last two weeks, or less where little
     would be left to teach.
-    Raises StoreError where nothing is known, or nothing after `since`."""
+    Raises ConfigError where `since` is no time that was, StoreError where nothing is known, or nothing after it."""
     history = settings.collect.history
     since = now - since if isinstance(since, timedelta) else since
+    if since is not None and since >= now:
+        raise ConfigError("--since", f"{since:%Y-%m-%d %H:%M} UTC is not over yet", remedy="name an earlier time")
     found = known_buckets(store, _ceil((since or now - DECIDED) - history), now)
     if found is None:
         raise StoreError("the store holds no usage yet: let the service read the history (`backfill`), then replay")
@@ -175,20 +177,13 @@ def _turn(first: datetime, until: datetime, since: datetime | None) -> datetime:
         return _ceil(max(until - DECIDED, first + taught))
     if since >= until:
         raise StoreError(f"the store knows usage up to {until:%Y-%m-%d %H:%M} UTC only; choose an earlier --since")
-    return max(_floor(since), first)
-
-
-def _floor(at: datetime) -> datetime:
-    return at - timedelta(seconds=at.timestamp() % HOUR_S)
+    return max(floor_to(since, HOUR_S), first)
 
 
 def _ceil(at: datetime) -> datetime:
-    return _floor(at) if at == _floor(at) else _floor(at) + HOUR
+    floor = floor_to(at, HOUR_S)
+    return floor if at == floor else floor + HOUR
 
 
 def _epoch(at: datetime) -> int:
     return int(at.timestamp())
-
-
-def _utc(epoch_s: int) -> datetime:
-    return datetime.fromtimestamp(epoch_s, tz=UTC)

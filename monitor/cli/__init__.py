@@ -76,7 +76,8 @@ class _Commands(click.Group):
             sys.exit(1)
         except OSError as error:  # a folder that is not ours, a full disk: click has dealt with a closed pipe already
             place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {one_line(place + (error.strerror or str(error)))}", err=True)
+            problem = f"{error.strerror or error}; check path, owner and free space"
+            click.echo(f"error: {one_line(place + problem)}", err=True)
             sys.exit(1)
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = Path("config.toml")
 
+_LONGEST = timedelta(days=3660)
+_YEARS = range(2015, 2101)
+"""Times and spans beyond are slips of the hand, and would overflow."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -101,13 +105,8 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # not generic in every c
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """As a timedelta above zero; fails saying what is allowed."""
-        import durationpy
-
-        try:
-            span: timedelta = durationpy.from_str(str(value).strip())
-        except (durationpy.DurationError, ValueError):
-            span = timedelta(0)
-        if span <= timedelta(0):
+        span = _span(str(value))
+        if span is None:
             self.fail(f"{value!r} is no span; write for example 30m, 2h or 7d", param, ctx)
         return span
 
@@ -132,22 +131,32 @@ def find_key(keys: Sequence[ApiKey], text: str) -> ApiKey:
 
 def moment_or_span(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | timedelta | None:
     """Of an option: a date or time (UTC where it names no zone), or a span. Raises BadParameter that says what is allowed."""
-    import durationpy
-
     if text is None:
         return None
     try:
         at = datetime.fromisoformat(text.strip())
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except ValueError:
-        pass
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        span = _span(text)
+        if span is None:
+            raise click.BadParameter(
+                f"{text!r} is neither a date (2026-06-01, 2026-06-01T12:00Z) nor a span (7d, 36h)"
+            ) from None
+        return span
+    if at.year not in _YEARS:
+        raise click.BadParameter(f"{text!r} is in no year from {_YEARS.start} to {_YEARS.stop - 1}")
+    return at
+
+
+def _span(text: str) -> timedelta | None:
+    """A duration above zero and of at most `_LONGEST`; None where the text is none."""
+    import durationpy
+
     try:
         span: timedelta = durationpy.from_str(text.strip())
-    except (durationpy.DurationError, ValueError):
-        span = timedelta(0)
-    if span <= timedelta(0):
-        raise click.BadParameter(f"{text!r} is neither a date (2026-06-01, 2026-06-01T12:00Z) nor a span (7d, 36h)")
-    return span
+    except (durationpy.DurationError, ValueError, OverflowError):
+        return None
+    return span if timedelta(0) < span <= _LONGEST else None
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -101,7 +100,7 @@ def promote(settings: Settings, name: str, *, why: str) -> None:
     store = open_store(settings)
     try:
         known = roles.read(store) or roles.Roles()
-        at = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+        at = SystemClock().now()
         roles.write(store, roles.promoted(known, name, at=at, by=person(), why=why or "by hand"))
     finally:
         store.maintenance.close()
@@ -118,7 +117,7 @@ def rollback(settings: Settings, *, why: str) -> None:
 
     store = open_store(settings)
     try:
-        at = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+        at = SystemClock().now()
         back = roles.rolled_back(roles.read(store) or roles.Roles(), at=at, by=person(), why=why)
         roles.write(store, back)
     finally:

@@ -79,7 +79,7 @@ def list_(settings: Settings, *, include_resolved: bool, as_json: bool, by: str 
     if as_json:
         print_json([{"cause": each.cause, "incidents": each.incidents} for each in groups] if by else list(found))
         return
-    if by is None:
+    if by is None or not groups:
         print_table(f"{len(found)} incidents", _COLUMNS, [_row(one, names) for one in found], right=_MONEY)
     for group in groups:
         title = f"{clean(group.cause)}: {len(group.incidents)} incidents, {usd(group.at_risk_nusd)} at risk"

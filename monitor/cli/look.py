@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,7 +60,7 @@ def _print_status(facts: Mapping[str, Any], *, n_keys: int, now: datetime) -> No
         click.echo(f"ATTENTION    {clean(str(warning))}")
     click.echo(f"keys         {n_keys}")
     click.echo(f"detector     {facts.get('detector', 'none yet: hard rules only')}")
-    click.echo(f"clock skew   {facts.get('skew_s', 0):.0f} s")
+    click.echo(f"clock skew   {round(facts.get('skew_s', 0))} s")
     backfill = facts["backfill"]
     if backfill:
         click.echo(f"backfill     {backfill.get('done')} of {backfill.get('total')} windows")
@@ -90,7 +90,7 @@ def _when(text: str | None, now: datetime) -> str:
 @json_option
 @with_settings
 def keys(settings: Settings, *, include_gone: bool, as_json: bool) -> None:
-    """The keys, what they spend, and their hygiene (no limit, no reset, shared name, stale, unowned)."""
+    """The keys, what they spend, and their hygiene (no limit, no reset, shared name, unused, nobody to ask or tell)."""
     from monitor.jobs import owners
     from monitor.report import hygiene
     from monitor.wiring import SystemClock
@@ -176,7 +176,7 @@ def explain(settings: Settings, key: str, hours: int, *, as_json: bool) -> None:
     """Everything known about one KEY (name, label or hash): settings, usage, findings, and each decision with its reason."""
     from monitor.wiring import SystemClock
 
-    now = datetime.fromtimestamp(SystemClock().now().timestamp(), UTC)
+    now = SystemClock().now()
     since = now - timedelta(hours=hours)
     with reading(settings) as store:
         found = find_key(store.keys.keys(include_vanished=True), key)

@@ -53,6 +53,8 @@ def feedback(
     if opinion is None:
         _list(settings, key, as_json=as_json)
         return
+    if opinion == "planned" and until is None:
+        raise click.UsageError("a plan needs an end: --until 2026-12-01T18:00 or --until 6h")
     with at_the_desk(settings) as office:
         now, store = office.now(), office.store
         found = find_key(store.keys.keys(include_vanished=True), key)

@@ -33,10 +33,11 @@ def preview(settings: Settings, *, what: str, key: str | None, page: Path | None
     if page is None:
         _print(made)
         return
+    from monitor.jobs import files
     from monitor.notify import blockkit_html, slack_blocks
 
     rendered = [slack_blocks.render(message, has_buttons=True)[:2] for message in made.messages]
-    page.write_text(blockkit_html.page(rendered, picture=made.picture), encoding="utf-8")
+    files.put(page, blockkit_html.page(rendered, picture=made.picture))
     click.echo(str(page))
 
 
@@ -68,6 +69,7 @@ def _digest(settings: Settings) -> Preview:
 
 def _home(settings: Settings, page: Path | None) -> None:
     """What an operator sees who opens the app's home, or types the command."""
+    from monitor.jobs import files
     from monitor.jobs import preview as job
     from monitor.notify import blockkit_html, slack_pages
     from monitor.notify.pages import plain
@@ -81,7 +83,7 @@ def _home(settings: Settings, page: Path | None) -> None:
             click.echo(clean(line))
         return
     text, _ = slack_pages.message(shown)
-    page.write_text(blockkit_html.page([(text, slack_pages.home(shown)["blocks"])]), encoding="utf-8")
+    files.put(page, blockkit_html.page([(text, slack_pages.home(shown)["blocks"])]))
     click.echo(str(page))
 
 

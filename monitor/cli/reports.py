@@ -72,15 +72,16 @@ def _part(made: Digest, owner: str) -> Digest:
 
 def _write(shown: Digest, settings: Settings, *, html: Path | None, markdown: Path | None, is_told: bool) -> None:
     """The files that were asked for; Markdown on the screen where nothing else was."""
+    from monitor.jobs import files
     from monitor.report.markdown import to_markdown
 
     if html:
         from monitor.report.page import to_html
 
-        html.write_text(to_html(shown), encoding="utf-8")
+        files.put(html, to_html(shown))
         click.echo(str(html), err=is_told)
     if markdown:
-        markdown.write_text(to_markdown(shown, top=settings.digest.top), encoding="utf-8")
+        files.put(markdown, to_markdown(shown, top=settings.digest.top))
         click.echo(str(markdown), err=is_told)
     if not (html or markdown or is_told):
         click.echo(to_markdown(shown, top=settings.digest.top))

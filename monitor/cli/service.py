@@ -54,7 +54,10 @@ def once(settings: Settings, *, as_json: bool) -> None:
             f"{report.n_keys} keys, {report.n_usage_rows} usage rows, {report.n_findings} findings, {len(report.actions)} actions"
         )
     if errors:
-        raise MonitorError("; ".join(f"{lane}: {clean(text)}" for lane, text in errors.items()))
+        lanes: dict[str, list[str]] = {}
+        for lane, text in errors.items():
+            lanes.setdefault(text, []).append(lane)
+        raise MonitorError("; ".join(f"{', '.join(names)}: {clean(text)}" for text, names in lanes.items()))
 
 
 async def _once(settings: Settings) -> CycleReport:

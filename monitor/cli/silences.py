@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from monitor.domain import Silence
 
 
+def _pattern(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Raises BadParameter where it is no regular expression."""
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise click.BadParameter(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
 @click.group()
 @group_config
 def silence() -> None:
@@ -37,7 +47,7 @@ def silence() -> None:
 
 @silence.command()
 @click.option("--key", help="One key: name, label or hash.")
-@click.option("--name", help="Regular expression searched in the key's name.")
+@click.option("--name", callback=_pattern, help="Regular expression searched in the key's name.")
 @click.option("--owner", help="Owner, as a route names it.")
 @click.option("--workspace", help="Workspace name or id.")
 @click.option("--cause", help="Detector, or a value among the causes: a model, a country.")
@@ -52,6 +62,10 @@ def add(
     """Silence incidents that match every condition given (at least one)."""
     from monitor.jobs import desk
 
+    if key is None and not any(given.values()):
+        raise click.UsageError(
+            "this would silence every key; give one or more of --key, --name, --owner, --workspace, --cause, --severity"
+        )
     named = {"name": "key_name", "cause": "detector"}
     conditions = {named.get(name, name): value for name, value in given.items() if value is not None}
     with at_the_desk(settings) as office:

@@ -21,7 +21,7 @@ from monitor.collect.reading import DIMENSIONS, Reader, Reading
 from monitor.collect.rereading import Rereading
 from monitor.collect.sweep import Sweep, choose_sweep
 from monitor.config import Settings
-from monitor.domain import BUCKET_S, HOUR_S, ApiKey, Check, Clock, Inventory, LaneHealth, Member
+from monitor.domain import BUCKET_S, HOUR_S, ApiKey, Check, Clock, Inventory, LaneHealth, Member, floor_to
 from monitor.errors import SourceError
 from monitor.openrouter.analytics import AnalyticsApi, Caller, Granularity
 from monitor.openrouter.keys_api import KeysApi
@@ -233,9 +233,7 @@ class OpenRouterSource:
 
     async def _read_hours(self, lane: str, since: datetime, until: datetime) -> Reading:
         await self._know_fleet()
-        hour = timedelta(seconds=HOUR_S)
-        until = min(until, self.now())
-        until -= timedelta(seconds=until.timestamp() % hour.total_seconds())
+        until = floor_to(min(until, self.now()), HOUR_S)
         self._lanes[
             lane
         ].plan = f"hourly usage of all keys; about {self._density.rows(Granularity.HOUR, DIMENSIONS[0]):.2g} rows a key and hour"

@@ -15,7 +15,7 @@ import pandas as pd
 from monitor import frames
 from monitor.collect.attribution import usage_frame
 from monitor.collect.coverage import SETTLE_LAG_S, coverage_frame
-from monitor.domain import NUSD, Dimension
+from monitor.domain import NUSD, Dimension, floor_to
 from monitor.openrouter.activity import ActivityRow
 
 DAY_S: Final = 86_400
@@ -69,8 +69,8 @@ def daily_coverage(
     day = timedelta(seconds=DAY_S)
     # A day just over may still be missing from the answer.
     settled = as_of - timedelta(seconds=SETTLE_LAG_S)
-    newest = _midnight(min(until, settled))
-    oldest = max(_ceiling(since), _midnight(as_of) - REACH)
+    newest = floor_to(min(until, settled), DAY_S)
+    oldest = max(_ceiling(since), floor_to(as_of, DAY_S) - REACH)
     key_no, read_s = catalog.key_no(key_hash), int(as_of.timestamp())
     rows = []
     for dimension in Dimension:
@@ -80,10 +80,6 @@ def daily_coverage(
             window = int(oldest.timestamp()), int(newest.timestamp())
             rows.append((key_no, int(dimension), DAY_S, *window, code, read_s))
     return coverage_frame(rows)
-
-
-def _midnight(at: datetime) -> datetime:
-    return at - timedelta(seconds=at.timestamp() % DAY_S)
 
 
 def _ceiling(at: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from monitor import frames
 from monitor.collect.attribution import NOT_READ
 from monitor.collect.base import UsageBatch
-from monitor.domain import HOUR_S, Clock, Dimension
+from monitor.domain import HOUR_S, Clock, Dimension, utc
 from monitor.errors import RateLimited, Unavailable
 
 Window = tuple[datetime, datetime]
@@ -121,4 +121,4 @@ def _done(covered: pd.DataFrame, first: int, last: int, *, settle_after: timedel
 
 
 def _hour(number: int) -> datetime:
-    return datetime.fromtimestamp(number * HOUR_S, tz=UTC)
+    return utc(number * HOUR_S)

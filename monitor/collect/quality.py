@@ -9,14 +9,14 @@ was not over, or not served; what is known of its ten-minute buckets stays known
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from monitor.domain import BUCKET_S, DataQuality, Dimension, Quality
+from monitor.domain import BUCKET_S, DataQuality, Dimension, Quality, utc
 from monitor.frames import ALL_KEYS, COVERAGE, QUALITY_CODES, check, epoch_s
 
 N_BUCKETS: Final = 36
@@ -101,10 +101,10 @@ class Known:
         if not len(newest):
             return DataQuality(Quality.UNKNOWN, None, None, notes=("no usage is known of the last hours",))
         at = int(newest[-1])
-        complete_until = _utc((self._end - N_BUCKETS + at + 1) * BUCKET_S)
+        complete_until = utc((self._end - N_BUCKETS + at + 1) * BUCKET_S)
         hour = whole[max(0, at + 1 - N_JUDGED) : at + 1]
         oldest = int(as_of.min())
-        computed = None if oldest == NO_TIME else _utc(oldest)
+        computed = None if oldest == NO_TIME else utc(oldest)
         if hour.all():
             return DataQuality(Quality.KNOWN, complete_until, computed)
         return DataQuality(Quality.PARTIAL, complete_until, computed, notes=(UNDER_WAY,))
@@ -125,7 +125,3 @@ class Known:
         if n_new > 0:
             self._cells = np.concatenate([self._cells, np.repeat(self._everybody[None], n_new, axis=0)])
             self._as_of = np.concatenate([self._as_of, np.repeat(self._everybody_as_of[None], n_new, axis=0)])
-
-
-def _utc(epoch_seconds: int) -> datetime:
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(seconds=epoch_seconds)

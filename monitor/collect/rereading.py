@@ -76,10 +76,12 @@ class Rereading:
             known = self._known.setdefault((dimension, key_no), set(self._known_of(dimension, key_no)))
             known.difference_update(buckets)
             known.update(buckets if quality == KNOWN else ())
-        if not rows:
-            return
-        oldest = max(row[4] for row in rows) - self._n_buckets * rows[0][2]
-        everybody = {scope: {bucket for bucket in known if bucket >= oldest} for scope, known in self._known.items()}
+        if rows:
+            self._forget(before_s=max(row[4] for row in rows) - self._n_buckets * rows[0][2])
+
+    def _forget(self, *, before_s: int) -> None:
+        """Old buckets, and what a key has in common with everybody."""
+        everybody = {scope: {bucket for bucket in known if bucket >= before_s} for scope, known in self._known.items()}
         self._known = {
             scope: known
             for scope, known in everybody.items()

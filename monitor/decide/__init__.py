@@ -7,6 +7,7 @@ ladder.py      which policy a key has, and how far that lets the response go
 policy.py      what the evidence asks for, lowered by the policy
 sustained.py   how long a rung's conditions have held without a break
 crowd.py       many keys turning unusual together
+beside.py      a theft beside such an event, where that has an ordinary cause
 platform.py    such an event as an incident of its own
 guardrails.py  the checks: why a wanted act is not done
 fuses.py       how many keys may be acted upon, and one before the others
@@ -79,7 +80,7 @@ def decide(findings: Sequence[Finding], context: Context, settings: Settings, no
         now,
         crowd=together,
         current=current,
-        is_asked_in_place=settings.response.approve == "slack",
+        is_asked_in_place=settings.response.approve == "slack" or settings.takes_objections,
     )
     escalations, current = _escalations(current, context, settings, now)
     return Plan(

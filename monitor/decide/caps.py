@@ -25,8 +25,3 @@ def limit_for(
     normal = per_hour * round(response.cap_hours * HOUR_S) // HOUR_S
     total = max(used, 0) + max(normal, round(response.cap_min_usd * NUSD))
     return -(-total // _CENT_NUSD) / 100
-
-
-def is_capped(key: ApiKey, limit_usd: float) -> bool:
-    """Whether the key's limit is as low already: a cap never raises one."""
-    return key.settings.limit_usd is not None and key.settings.limit_usd <= limit_usd

@@ -1,8 +1,8 @@
 """Many keys turning unusual together: a platform event, a price change or our own fault, not so many thefts.
 
 Such an *event* is one matter for people, whatever the number of keys: told in one thread with the cause they share, and
-nothing automatic happens to any key while it gathers. Where the keys share no cause, a leak of many keys looks the same: that,
-too, is for people to decide."""
+nothing automatic happens to any key while it gathers, but to one that is beside an event with an ordinary cause (`beside.py`). Where the
+keys share no cause, a leak of many keys looks the same: that, too, is for people to decide."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitor.decide import beside
 from monitor.decide.incidents import Change
 from monitor.domain import TWIN, Cause, Incident, Reason, Rung, Verdict, short_id
 from monitor.wording import MAX_NAME, one_line, shorten
@@ -25,13 +26,16 @@ SHARED = 0.6
 @dataclass(frozen=True, slots=True)
 class Crowd:
     """`members`: ids of incidents that belong to such an event, now or earlier; they stay with people for life.
-    `is_on`: an event is under way at this moment, so that nothing automatic happens to any key. `n_keys`: its size.
+    `is_on`: an event is under way at this moment, so that nothing automatic happens to any key but those of `beside`: ids of
+    incidents that an explained event has nothing to do with. `n_keys`: its size. `is_explained`: it has an ordinary cause.
     `events`: the same incidents as they stand now, parted into events, each in order of time."""
 
     members: frozenset[str]
     is_on: bool
     n_keys: int
     events: tuple[tuple[Incident, ...], ...] = ()
+    beside: frozenset[str] = frozenset()
+    is_explained: bool = False
 
     def event_of(self, incident: Incident) -> tuple[Incident, ...]:
         """The incidents of the same event, this one included; none for one that belongs to no event."""
@@ -55,19 +59,40 @@ def gathered(
     """The crowd among `incidents` (the stored ones), as changed by `changes`.
 
     Counted are keys, each once, whose incident was opened within `TOGETHER` of the others, and in the pass at hand also
-    those whose incident grew a step. An incident held back as correlated stays so until it is over; reopened, it is judged anew."""
+    those whose incident grew a step; not counted are those beside an explained event. An incident held back as correlated stays so
+    until it is over; reopened, it is judged anew."""
     after = {incident.incident_id: incident for incident in incidents}
     after.update((change.incident.incident_id, change.incident) for change in changes)
-    telling = sorted((i for i in after.values() if is_telling(i)), key=lambda i: (i.noticed_at, i.incident_id))
-    members = _opened_together(telling, n_together)
-    fresh = [incident for incident in telling if now - TOGETHER < incident.noticed_at <= now]
-    stepped = [change.incident for change in changes if change.has_grown and is_telling(change.incident)]
-    n_keys = len({incident.key_hash for incident in (*fresh, *stepped)})
+    everybody = sorted((i for i in after.values() if is_telling(i)), key=lambda i: (i.noticed_at, i.incident_id))
+    grown = {change.incident.incident_id for change in changes if change.has_grown}
+    stay = {verdict.incident_id for verdict in verdicts if _is_still_so(verdict, after.get(verdict.incident_id))}
+    apart = beside.found(
+        everybody,
+        changes,
+        now_together={i.incident_id for i in everybody if i.incident_id in grown or _is_fresh(i, now)},
+        stays=stay,
+        n_together=n_together,
+        within=TOGETHER,
+    )
+    telling = [incident for incident in everybody if incident.incident_id not in apart]
+    members = _opened_together(telling, n_together) | stay
+    current = [incident for incident in telling if incident.incident_id in grown or _is_fresh(incident, now)]
+    n_keys = len({incident.key_hash for incident in current})
     if n_keys >= n_together:
-        members |= {incident.incident_id for incident in (*fresh, *stepped)}
-    members |= {verdict.incident_id for verdict in verdicts if _is_still_so(verdict, after.get(verdict.incident_id))}
+        members |= {incident.incident_id for incident in current}
     events = _events([incident for incident in telling if incident.incident_id in members])
-    return Crowd(members=frozenset(members), is_on=n_keys >= n_together, n_keys=n_keys, events=events)
+    return Crowd(
+        members=frozenset(members),
+        is_on=n_keys >= n_together,
+        n_keys=n_keys,
+        events=events,
+        beside=apart,
+        is_explained=beside.is_explained(current, {each.incident_id: each.causes for each in current}),
+    )
+
+
+def _is_fresh(incident: Incident, now: datetime) -> bool:
+    return now - TOGETHER < incident.noticed_at <= now
 
 
 def _is_still_so(verdict: Verdict, incident: Incident | None) -> bool:

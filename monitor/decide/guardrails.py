@@ -18,7 +18,18 @@ from monitor.decide import caps, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.policy import Wish
-from monitor.domain import Action, ActionState, ApiKey, DataQuality, Incident, Quality, QuietHours, Reason, Verb
+from monitor.domain import (
+    Action,
+    ActionState,
+    ApiKey,
+    DataQuality,
+    Incident,
+    Quality,
+    QuietHours,
+    Reason,
+    Verb,
+    is_limited_to,
+)
 
 AUTOMATIC: Final = "monitor"
 """`Action.requested_by` of what this program does by itself; people's actions never count against a fuse."""
@@ -128,7 +139,7 @@ def already_capped(case: Case) -> Refusal | None:
         return None
     if case.limit_usd is None:
         return Reason.STALE_DATA, "the issuer does not tell what the key has used"
-    if caps.is_capped(case.key, case.limit_usd):
+    if is_limited_to(case.key, case.limit_usd):
         limit_usd = case.key.settings.limit_usd or 0.0
         return Reason.ALREADY_CAPPED, f"its limit is {limit_usd:,.2f} USD; a cap would be {case.limit_usd:,.2f}"
     return None
@@ -175,7 +186,7 @@ def _is_outdone(action: Action, case: Case) -> bool:
     """A cap still in force, where more than a cap is wanted now."""
     if action.verb is not Verb.CAP or case.verb is Verb.CAP or action.limit_usd is None or case.key is None:
         return False
-    return caps.is_capped(case.key, action.limit_usd)
+    return is_limited_to(case.key, action.limit_usd)
 
 
 def reenabled(case: Case) -> Refusal | None:
@@ -243,7 +254,7 @@ def correlated(case: Case) -> Refusal | None:
     """Too many keys turned unusual together."""
     if case.wish.incident.incident_id in case.crowd.members:
         return Reason.CORRELATED, "turned unusual together with other keys: a person decides"
-    if case.crowd.is_on:
+    if case.crowd.is_on and case.wish.incident.incident_id not in case.crowd.beside:
         return Reason.CORRELATED, f"{case.crowd.n_keys} keys turned unusual together: nothing automatic now"
     return None
 

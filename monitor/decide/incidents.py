@@ -74,7 +74,7 @@ def leading(findings: Iterable[Finding]) -> Finding:
         key=lambda finding: (
             finding.rung,
             finding.severity,
-            money.unusual_per_hour(finding.spend),
+            finding.spend.unusual_per_hour_nusd,
             finding.score,
             finding.detector,
             repr(finding),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Final
 
 from monitor.config import Policy, RungRule
 from monitor.domain import NUSD, ApiKey, Rung, Verb
+from monitor.domain.matching import conditions, is_in_workspace, is_named
 from monitor.wording import duration
 
 DEFAULT: Final = Policy(name="default")
@@ -44,24 +44,17 @@ def matched(key: ApiKey | None, *, owner: str, workspaces: Mapping[str, str], po
         return Matched(DEFAULT, "default: the key is not in the inventory")
     for number, policy in enumerate(policies, start=1):
         if _matches(policy, key, owner=owner, workspaces=workspaces):
-            return Matched(policy, f"policies[{number}] {policy.name!r}: {_conditions(policy)}")
+            said = conditions(policy.key_name, workspace=policy.workspace, owner=policy.owner)
+            return Matched(policy, f"policies[{number}] {policy.name!r}: {said}")
     return Matched(DEFAULT, "default: no policy matches" if policies else "default: no policies are configured")
 
 
 def _matches(policy: Policy, key: ApiKey, *, owner: str, workspaces: Mapping[str, str]) -> bool:
-    names = {key.workspace_id, workspaces.get(key.workspace_id or "")}
-    if policy.workspace is not None and policy.workspace not in names:
-        return False
-    if policy.owner is not None and policy.owner != owner:
-        return False
-    return re.search(policy.key_name, key.key_name) is not None
-
-
-def _conditions(policy: Policy) -> str:
-    said = [f"key_name {policy.key_name!r}"] if policy.key_name != ".*" else []
-    said += [f"workspace {policy.workspace!r}"] if policy.workspace is not None else []
-    said += [f"owner {policy.owner!r}"] if policy.owner is not None else []
-    return ", ".join(said) or "every key"
+    return (
+        (policy.workspace is None or is_in_workspace(key, policy.workspace, workspaces))
+        and (policy.owner is None or policy.owner == owner)
+        and is_named(key, policy.key_name)
+    )
 
 
 def rule_of(policy: Policy, rung: Rung) -> RungRule:

@@ -10,19 +10,10 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-def unusual_per_hour(spend: Spend) -> int:
-    """Dollars of the trailing hour that the key's habits do not explain, never negative.
-
-    The largest of spend above expectation, spend on values new to the key (a thief inside its ordinary volume shows
-    only there), and counter spend that no usage row accounts for yet."""
-    excess = spend.per_hour_nusd - spend.expected_per_hour_nusd
-    return max(0, excess, spend.novel_per_hour_nusd, spend.unexplained_nusd)
-
-
 def at_risk(spend: Spend, *, key: ApiKey | None, now: datetime, people_within: timedelta) -> int:
     """What the key may still spend beyond its habits until a person looks: its unusual rate times `people_within`,
     bounded by what its limit still allows (with the limit's resets that fall into that time)."""
-    open_end = _times(unusual_per_hour(spend), people_within)
+    open_end = _times(spend.unusual_per_hour_nusd, people_within)
     if spend.limit_remaining_nusd is None:
         return open_end
     allowance = max(0, spend.limit_remaining_nusd)
@@ -37,7 +28,7 @@ def spent_since_onset(finding: Finding, *, onset_at: datetime, before: Incident 
 
     Within an hour of the onset the trailing hour holds all of it: exact. Later the hourly rate is summed over the time
     since the last finding, which is exact for a steady rate; what a key spent in its last 24 hours bounds the sum."""
-    rate = unusual_per_hour(finding.spend)
+    rate = finding.spend.unusual_per_hour_nusd
     age = finding.at - onset_at
     if age <= _HOUR:
         estimate = rate

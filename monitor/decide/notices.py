@@ -226,12 +226,17 @@ def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd,
     told = {each.incident_id for each in incidents}
     before = [each for each in event if each.incident_id not in told and each.is_alive]
     n_keys = max(crowd.n_keys, len({each.key_hash for each in (*event, *incidents)}))
-    head = _crowd_head(n_keys, shared_cause(event)) if crowd.is_on else GROWN
+    head = _crowd_head(n_keys, shared_cause(event), is_explained=crowd.is_explained) if crowd.is_on else GROWN
     return _listing(head, incidents, context, now, before=before, thread=_thread([newest], crowd))
 
 
-def _crowd_head(n_keys: int, cause: str) -> str:
+def _crowd_head(n_keys: int, cause: str, *, is_explained: bool) -> str:
     frozen = "No key is disabled automatically meanwhile; `openrouter-monitor revoke KEY` disables one by hand."
+    if is_explained:
+        frozen = (
+            "None of them, nor any key like them, is disabled automatically meanwhile; only a key whose own evidence has nothing to"
+            " do with this still may be. `openrouter-monitor revoke KEY` disables one by hand."
+        )
     if cause:
         return f"{n_keys} keys turned unusual together. They have in common ({cause}). That is rarely theft. {frozen}"
     return (

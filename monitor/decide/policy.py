@@ -50,7 +50,7 @@ def wished(change: Change, context: Context, settings: Settings, now: datetime) 
             wish.verb is not None,
             wish.rung,
             wish.reason is Reason.HARD_RULE,
-            money.unusual_per_hour(wish.finding.spend),
+            wish.finding.spend.unusual_per_hour_nusd,
             wish.finding.score,
             wish.finding.detector,
             repr(wish.finding),
@@ -67,7 +67,7 @@ def policy_of(key_hash: str, context: Context, settings: Settings) -> Policy:
 def stake_of(finding: Finding, key: ApiKey | None, settings: Settings, now: datetime) -> Stake:
     """The dollars that a rung may ask for."""
     return Stake(
-        per_hour_nusd=money.unusual_per_hour(finding.spend),
+        per_hour_nusd=finding.spend.unusual_per_hour_nusd,
         at_risk_nusd=money.at_risk(finding.spend, key=key, now=now, people_within=settings.response.people_within),
     )
 
@@ -123,7 +123,7 @@ def evidence(finding: Finding, key: ApiKey | None, settings: Settings, now: date
         return Rung.DISABLE, Reason.HARD_RULE, _rule_of(finding)
     if is_young(finding, key, settings, now):
         return Rung.CAP, Reason.BELOW_THRESHOLD, "a young key is not disabled by the model alone"
-    unusual_usd = money.unusual_per_hour(finding.spend) / NUSD
+    unusual_usd = finding.spend.unusual_per_hour_nusd / NUSD
     if unusual_usd < settings.response.min_usd_per_hour:
         floor = settings.response.min_usd_per_hour
         detail = f"{unusual_usd:.2f} USD/h unusual is under response.min_usd_per_hour = {floor:.2f}"

@@ -100,33 +100,37 @@ class _Labels:
     def of(cls, dimension: str, world: World, coin: random.Random) -> _Labels:
         """Keys, apps, workspaces and users come back as names: codes of equal names are one."""
         fleet = world.fleet
-        keys = fleet.keys
-        if dimension == "model":
-            return cls(lambda rows: rows["model"].astype(np.int64), {dimension: fleet.prices.names.texts})
-        if dimension in ("provider", "country"):
-            texts = (fleet.providers if dimension == "provider" else fleet.countries).texts
-            return cls(lambda rows: rows[dimension].astype(np.int64), {dimension: list(texts)})
-        if dimension == "app":
-            untitled = None if coin.random() < 0.5 else ""
-            return cls(
-                lambda rows: rows["app"].astype(np.int64), {dimension: [text or untitled for text in fleet.apps.texts]}
-            )
         if dimension == "variant":
             return cls(lambda rows: np.zeros(len(rows), dtype=np.int64), {dimension: ["standard"]})
+        if dimension not in ("model", "provider", "country", "app"):
+            return cls._of_keys(dimension, fleet)
+        texts: dict[str, Sequence[str]] = {
+            "model": fleet.prices.names.texts,
+            "provider": fleet.providers.texts,
+            "country": fleet.countries.texts,
+            "app": fleet.apps.texts,
+        }
+        untitled = None if dimension == "app" and coin.random() < 0.5 else ""
+        return cls(
+            lambda rows: rows[dimension].astype(np.int64), {dimension: [text or untitled for text in texts[dimension]]}
+        )
+
+    @classmethod
+    def _of_keys(cls, dimension: str, fleet: Fleet) -> _Labels:
         workspaces = {workspace.workspace_id: workspace.name for workspace in fleet.workspaces}
         by_key = {
-            "api_key_id": [key.name for key in keys],
-            "workspace": [workspaces.get(key.workspace_id, "") for key in keys],
-            "user": [key.creator or "" for key in keys],
+            "api_key_id": [key.name for key in fleet.keys],
+            "workspace": [workspaces.get(key.workspace_id, "") for key in fleet.keys],
+            "user": [key.creator or "" for key in fleet.keys],
         }[dimension]
         distinct = list(dict.fromkeys(by_key))
         number = {name: no for no, name in enumerate(distinct)}
         code_of_key = np.array([number[name] for name in by_key], dtype=np.int64)
-        texts_by_name: dict[str, list[Any]] = {dimension: list(distinct)}
+        texts: dict[str, list[Any]] = {dimension: list(distinct)}
         if dimension == "user":
             members = [name or None for name in distinct]
-            texts_by_name = {"user": members, "user_email": [name and f"{name[5:13]}@example.com" for name in members]}
-        return cls(lambda rows: code_of_key[rows["key"]], texts_by_name)
+            texts = {"user": members, "user_email": [name and f"{name[5:13]}@example.com" for name in members]}
+        return cls(lambda rows: code_of_key[rows["key"]], texts)
 
     @property
     def size(self) -> int:

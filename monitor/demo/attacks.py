@@ -148,24 +148,34 @@ class BatchBackfill:
         return np.concatenate(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """A key's traffic is `factor` times what it was, to stay."""
+FOR_GOOD: Final = timedelta(days=10_000)
 
-    key_hash: str
+
+class Lasting:
+    """An event that stays."""
+
+    __slots__ = ()
     start: datetime
-    factor: float
-    kind: str = "growth"
 
     @property
     def end(self) -> datetime:
-        """It stays."""
+        """Long after any demo."""
         return self.start + FOR_GOOD
 
     @property
     def is_lasting(self) -> bool:
         """It stays."""
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Growth(Lasting):
+    """A key's traffic is `factor` times what it was, to stay."""
+
+    key_hash: str
+    start: datetime
+    factor: float
+    kind: str = "growth"
 
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Multiplies the key's rows."""
@@ -178,23 +188,13 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelMigration:
+class ModelMigration(Lasting):
     """A key's requests to its models all go to one other model from now on."""
 
     key_hash: str
     start: datetime
     model: str
     kind: str = "model_migration"
-
-    @property
-    def end(self) -> datetime:
-        """It stays."""
-        return self.start + FOR_GOOD
-
-    @property
-    def is_lasting(self) -> bool:
-        """It stays."""
-        return True
 
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Replaces model and provider, at the new model's price."""
@@ -208,7 +208,7 @@ class ModelMigration:
 
 
 @dataclass(frozen=True, slots=True)
-class PriceChange:
+class PriceChange(Lasting):
     """Every model costs `factor` times as much from now on, for all keys."""
 
     start: datetime
@@ -216,25 +216,12 @@ class PriceChange:
     kind: str = "price_change"
     key_hash: str | None = None
 
-    @property
-    def end(self) -> datetime:
-        """It stays."""
-        return self.start + FOR_GOOD
-
-    @property
-    def is_lasting(self) -> bool:
-        """It stays."""
-        return True
-
     def shape(self, rows: Rows, fleet: Fleet, hour_start: int) -> Rows:
         """Multiplies costs, in whole units of 20 nano-dollars."""
         later = rows["t"] >= _minute(self.start)
         dearer = rows.copy()
         dearer["cost"][later] = np.rint(rows["cost"][later] * self.factor / 20).astype(np.int64) * 20
         return dearer
-
-
-FOR_GOOD: Final = timedelta(days=10_000)
 
 
 def smash_and_grab(

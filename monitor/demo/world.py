@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -377,8 +377,3 @@ class World:
 def usd(nusd: int) -> float:
     """Nano-dollars as dollars."""
     return nusd / NUSD
-
-
-def as_utc(epoch_s: float) -> datetime:
-    """Epoch seconds as an aware datetime."""
-    return datetime.fromtimestamp(epoch_s, UTC)

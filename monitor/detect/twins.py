@@ -76,7 +76,7 @@ def note(likeness: Likeness | None, *, unusual_nusd: int) -> tuple[Cause, ...]:
     part = cost / unusual_nusd if unusual_nusd > 0 else 1.0
     whole = explains(likeness, unusual_nusd=unusual_nusd)
     said = f"looks like {likeness.note}" if whole else f"{dollars(cost)}/h of it looks like {likeness.note}"
-    return (Cause(None, TWIN, cost, part, False, 0, said),)
+    return (Cause(None, TWIN, cost, part, False, 0, said, twin=likeness.kind),)
 
 
 def softened(finding: Finding, likeness: Likeness | None, *, unusual_nusd: int) -> Finding:

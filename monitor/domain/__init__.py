@@ -6,6 +6,7 @@ All times are aware UTC `datetime`; a window is half-open `[since, until)`.
 
 units.py      What everything is counted in, and the clock.
 keys.py       API keys as the inventory knows them.
+matching.py   Which keys a route, a policy or a silence means.
 hours.py      Hours of the week in which nothing automatic happens.
 usage.py      What usage is split by, and how far it can be trusted.
 findings.py   What a detector flags, with its evidence.
@@ -21,16 +22,16 @@ plan.py       What `decide` wants done.
 from __future__ import annotations
 
 from monitor.domain.actions import WAITING, Action, ActionState, Reason, Verb, Verdict, version_of
-from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified
+from monitor.domain.audit import AuditEntry, AuditHead, AuditKind, AuditRow, Verified, incident_entry
 from monitor.domain.feedback import Feedback, Opinion
 from monitor.domain.findings import PLANNED, PROBE, TWIN, Cause, Finding, Rung, Severity, Spend, Twin
 from monitor.domain.hours import QuietHours
 from monitor.domain.incidents import ALIVE, Held, Incident, IncidentKind, IncidentState, Spell
-from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace, used_nusd
+from monitor.domain.keys import ApiKey, Inventory, KeySettings, Member, Workspace, is_limited_to, used_nusd
 from monitor.domain.messages import Ask, Check, Choice, Message, MessageKind, Notice, Picture, Receipt
 from monitor.domain.plan import Plan
 from monitor.domain.silences import LONGEST_SILENCE, Belonging, Silence
-from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, short_id
+from monitor.domain.units import BUCKET_S, HOUR_S, NUSD, Clock, floor_to, short_id, utc
 from monitor.domain.usage import DataQuality, Dimension, LaneHealth, Quality
 
 __all__ = [
@@ -88,7 +89,11 @@ __all__ = [
     "Verdict",
     "Verified",
     "Workspace",
+    "floor_to",
+    "incident_entry",
+    "is_limited_to",
     "short_id",
     "used_nusd",
+    "utc",
     "version_of",
 ]

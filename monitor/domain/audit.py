@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from monitor.domain.incidents import Incident
+
 GENESIS: Final = "0" * 64
 """What the first row is chained to."""
 
@@ -53,6 +55,15 @@ class AuditEntry:
     incident_id: str = ""
     why: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+def incident_entry(
+    incident: Incident, kind: AuditKind, *, at: datetime, by: str, why: str, detail: Mapping[str, str]
+) -> AuditEntry:
+    """What happened to one incident."""
+    return AuditEntry(
+        at, kind, by, incident.incident_id, incident.key_hash, incident.incident_id, why=why, detail=detail
+    )
 
 
 @dataclass(frozen=True, slots=True)

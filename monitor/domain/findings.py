@@ -55,7 +55,7 @@ class Cause:
     """One ranked cause of a finding, in dollars over the finding's window.
 
     `dimension` None: spend, price or rhythm as a whole. `value` is text from outside: escape it per sink. `credit`: share of
-    the detector's score that it explains, 0 where no detector was asked."""
+    the detector's score that it explains, 0 where no detector was asked. `twin`: of a note that it looks like a benign twin, which."""
 
     dimension: Dimension | None
     value: str
@@ -65,6 +65,7 @@ class Cause:
     usual_nusd: int
     sentence: str
     credit: float = 0.0
+    twin: Twin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,15 @@ class Spend:
     novel_per_hour_nusd: int
     unexplained_nusd: int
     limit_remaining_nusd: int | None
+
+    @property
+    def unusual_per_hour_nusd(self) -> int:
+        """Dollars of the trailing hour that the key's habits do not explain, never negative.
+
+        The largest of spend above expectation, spend on values new to the key (a thief inside its ordinary volume shows
+        only there), and counter spend that no usage row accounts for yet."""
+        excess = self.per_hour_nusd - self.expected_per_hour_nusd
+        return max(0, excess, self.novel_per_hour_nusd, self.unexplained_nusd)
 
 
 @dataclass(frozen=True, slots=True)

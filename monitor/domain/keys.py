@@ -75,6 +75,11 @@ class Inventory:
     n_unsettled: int = 0
 
 
+def is_limited_to(key: ApiKey, limit_usd: float) -> bool:
+    """Whether the key's limit is as low already: a cap never raises one."""
+    return key.settings.limit_usd is not None and key.settings.limit_usd <= limit_usd
+
+
 def used_nusd(key: ApiKey) -> int | None:
     """What counts against the key's limit in the present reset period, never too little; None where the issuer does not tell.
 

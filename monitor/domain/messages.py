@@ -84,7 +84,7 @@ class Message:
 
     `message_id` is unique and stable for what it says (`INC-…:2:alert`), so that delivery can be deduplicated and
     looked up. `channel` is where it should go; `thread` groups messages of one incident. `ask`: what people may decide, for
-    sinks that can be answered."""
+    sinks that can be answered. `about`: ids of the incidents it tells of together."""
 
     message_id: str
     kind: MessageKind
@@ -101,6 +101,7 @@ class Message:
     created_at: datetime | None = None
     ask: Ask | None = None
     picture: Picture | None = None
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Final
 from monitor.domain.findings import Severity
 from monitor.domain.incidents import Incident
 from monitor.domain.keys import ApiKey
+from monitor.domain.matching import is_in_workspace, is_named
 
 LONGEST_SILENCE: Final = timedelta(days=30)
 """A silence never lasts longer: what is silenced for good is a blind spot nobody remembers."""
@@ -67,18 +67,14 @@ def covers(silence: Silence, incident: Incident, key: ApiKey | None, belonging: 
     """Whether every condition of the silence holds. What is not known of the key never matches."""
     if not silence.conditions:
         return False
-    name = key.key_name if key else None
-    workspace_id = key.workspace_id if key else None
     values = {*incident.detectors, *(cause.value for cause in incident.causes)}
     return (
         (silence.key_hash is None or silence.key_hash == incident.key_hash)
-        and (silence.key_name is None or (name is not None and re.search(silence.key_name, name) is not None))
+        and (silence.key_name is None or (key is not None and is_named(key, silence.key_name)))
         and (silence.owner is None or silence.owner == belonging.owners.get(incident.key_hash))
         and (
             silence.workspace is None
-            or (
-                workspace_id is not None and silence.workspace in {workspace_id, belonging.workspaces.get(workspace_id)}
-            )
+            or (key is not None and is_in_workspace(key, silence.workspace, belonging.workspaces))
         )
         and (silence.detector is None or silence.detector in values)
         and (silence.severity is None or incident.severity <= silence.severity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 NUSD = 1_000_000_000
@@ -31,6 +31,16 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Waits."""
         ...
+
+
+def utc(epoch_s: float) -> datetime:
+    """Epoch seconds as an aware moment."""
+    return datetime.fromtimestamp(epoch_s, tz=UTC)
+
+
+def floor_to(at: datetime, bucket_s: int) -> datetime:
+    """The start of the bucket of that many seconds, aligned to UTC, that holds `at`."""
+    return at - timedelta(seconds=at.timestamp() % bucket_s)
 
 
 def short_id(prefix: str, *parts: str) -> str:

@@ -75,13 +75,11 @@ def transplant(
         return None
     is_young = (rng.random(len(hosts)) < YOUNG_SHARE) & ~is_honest
     twins = np.flatnonzero(is_young)
-    copied, listed = forks.fork(state, keys, np.concatenate([hosts, hosts[twins]]), hour=hour)
-    young = np.concatenate([twins, len(hosts) + np.arange(len(twins))])
+    hosted = np.concatenate([hosts, hosts[twins]])
+    copied, listed = forks.fork(state, keys, hosted, hour=hour)
     ages = rng.uniform(*YOUNG_HOURS, size=len(twins))
-    born = _cut(copied, young, np.tile(ages, 2), hour=hour)
-    created = listed["created_at"].to_numpy(dtype="datetime64[s]").astype(np.int64).copy()
-    created[young] = born
-    listed = listed.assign(created_at=utc_seconds(created).array)
+    young = np.concatenate([twins, len(hosts) + np.arange(len(twins))])
+    listed = _born_later(copied, listed, young, np.tile(ages, 2), hour=hour)
     n_most = np.full(len(hosts), max(AGES), dtype=np.int64)
     n_most[twins] = (ages * FINE_PER_HOUR).astype(np.int64) + 1
     rows = [
@@ -93,7 +91,14 @@ def transplant(
     _put(copied, _Rows(*(np.concatenate(column) for column in zip(*rows, strict=True))), is_fine=is_fine)
     is_stolen = np.append(~is_honest, np.zeros(len(twins), dtype=np.bool_))
     kinds = (*("" if thief is None else thief.kind for thief in thieves), *("",) * len(twins))
-    return Transplant(copied, listed, np.concatenate([hosts, hosts[twins]]), is_stolen, kinds)
+    return Transplant(copied, listed, hosted, is_stolen, kinds)
+
+
+def _born_later(copied: FleetState, listed: pd.DataFrame, young: Ints, ages: Floats, *, hour: int) -> pd.DataFrame:
+    """The listing with these keys as young as that, in hours; what they did before is cut from the copied state."""
+    created = listed["created_at"].to_numpy(dtype="datetime64[s]").astype(np.int64).copy()
+    created[young] = _cut(copied, young, ages, hour=hour)
+    return listed.assign(created_at=utc_seconds(created).array)
 
 
 def _mean_usd(state: FleetState) -> Floats:

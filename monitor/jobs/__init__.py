@@ -17,6 +17,7 @@ health     what is wrong with the source in a cycle
 timing     whether time can be believed
 broken     the watch fails by a fault in the program: people are told
 auditing   settings, arming and kill switch into the audit trail; its head into the log
+files      written whole or not at all
 terms      one service acts at a time
 bundle     the files of a refund claim
 """

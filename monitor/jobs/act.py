@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
-from monitor.jobs import auditing, owners, terms
+from monitor.jobs import auditing, owners, storms, terms
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import further, message, ops_copy
 from monitor.notify.parts import parts
@@ -100,12 +100,12 @@ def _incident(app: App, incident_id: str | None) -> Incident | None:
 def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Message, ...]:
     """Words for each notice, routed to the team that owns the key; several messages where one cannot hold all names. Behind them
     copies for further channels, and for the operators of what goes to one person."""
-    notices = tuple(notices)
+    notices = storms.without_ends_shown(app, tuple(notices))
     if not notices:
         return ()
     everything = app.store.keys.keys(include_vanished=True)
     keys, workspaces = {key.key_hash: key for key in everything}, app.store.keys.workspaces()
-    worded = [(notice, part) for notice in notices for part in parts(_worded(app, notice, keys, workspaces, now))]
+    worded = [(notice, part) for notice in notices for part in _parted(app, notice, keys, workspaces, now)]
     settings = app.settings.further
     told = further.copies((part for _, part in worded), settings.addresses, min_severity=settings.min_severity)
     copies = (
@@ -115,6 +115,15 @@ def compose(app: Office, notices: Iterable[Notice], now: datetime) -> tuple[Mess
         for notice, part in worded
     )
     return (*told, *(each for each in copies if each is not None))
+
+
+def _parted(
+    app: Office, notice: Notice, keys: Mapping[str, ApiKey], workspaces: Mapping[str, str], now: datetime
+) -> tuple[Message, ...]:
+    """Several where one message cannot hold all names. A notice that lists keys is told as it will be edited later."""
+    whole = _worded(app, notice, keys, workspaces, now)
+    is_list = len(notice.incidents) > 1 and bool(whole.sections)
+    return storms.told(app, whole, notice.incidents, keys) if is_list else parts(whole)
 
 
 def _worded(

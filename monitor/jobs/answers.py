@@ -18,7 +18,7 @@ class StaleAnswer(MonitorError):
 
 
 class Desk(Protocol):
-    """Carries out what a person decided. `by` is who (`slack:U123 (ada)`, `cli:ada`); `expected_step` the step the person saw.
+    """Carries out what a person decided. `by` is who (`slack:U123 (name)`, `cli:name`); `expected_step` the step the person saw.
     Each returns what was done, in a few words. Raises StaleAnswer, RequestRefused, and what the doing raises."""
 
     async def ack(self, incident_id: str, *, by: str, expected_step: int) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime
 from pathlib import Path
 
 from monitor.detect.artifact import Packed, Trained, pack, unpack
 from monitor.errors import ArtifactError
+from monitor.jobs import files
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,7 @@ def save(trained: Trained, folder: Path, *, name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for suffix, data in ((".skops", packed.blob), (".json", packed.manifest)):
-            written = folder / f"{name}{suffix}.part"
-            with written.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            written.replace(folder / f"{name}{suffix}")
+            files.put(folder / f"{name}{suffix}", data)
     except OSError as error:
         raise ArtifactError(f"{folder}: the artifact cannot be written ({error}); check space and owner") from error
     return folder / f"{name}.json"

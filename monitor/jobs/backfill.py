@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from monitor.collect.backfill import backfill, chunks
-from monitor.domain import HOUR_S
+from monitor.domain import HOUR_S, floor_to
 from monitor.jobs import unattributed
 from monitor.jobs.app import App
 from monitor.jobs.progress import Progress
@@ -25,7 +25,7 @@ async def run_backfill(
     """Reads what is missing of `collect.history`; returns the windows read. Each is stored before the next is asked for, so
     a kill costs one window. Raises SourceError where the source stays down, StoreError."""
     settings, now = app.settings, app.now()
-    until = now - timedelta(seconds=now.timestamp() % HOUR_S)
+    until = floor_to(now, HOUR_S)
     since = until - settings.collect.history + timedelta(hours=1)
     covered = await asyncio.to_thread(app.store.usage.coverage, since, until)
     windows = chunks(since, until, covered, longest=app.history.chunk(), settle_after=settings.collect.settle_after)

@@ -10,7 +10,7 @@ from typing import Final
 
 from monitor import __version__
 from monitor.config import Route
-from monitor.domain import BUCKET_S, ApiKey, Incident, Reason
+from monitor.domain import BUCKET_S, ApiKey, Incident, Reason, floor_to
 from monitor.errors import RequestRefused, StoreError, UnknownIncident
 from monitor.notify import routing
 from monitor.report import bundle
@@ -91,4 +91,4 @@ def _workspace(key: ApiKey | None, workspaces: Mapping[str, str]) -> str:
 
 def _bucket(incident: Incident) -> datetime:
     """The start of the bucket in which it began."""
-    return incident.onset_at - timedelta(seconds=incident.onset_at.timestamp() % BUCKET_S)
+    return floor_to(incident.onset_at, BUCKET_S)

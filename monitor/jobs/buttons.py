@@ -53,7 +53,7 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
     try:
         refusal = await _refusal(app, press, answer)
     except StaleAnswer as error:
-        return await _end(app, press, entry, Outcome.EXPIRED, f"Nothing was done: {error}.")
+        return await _end(app, press, entry, *_instead(error))
     if answer is None or refusal:
         return await _end(app, press, entry, Outcome.REFUSED, refusal)
     earlier = await asyncio.to_thread(app.store.cards.take, entry, stale_before=now - CUT_OFF)
@@ -64,19 +64,21 @@ async def pressed(app: App, desk: Desk, press: Pressed) -> Press:
         return earlier
     is_proposal = answer.choice in asking.ABOUT_A_PROPOSAL
     try:
-        if is_proposal:
-            done = await proposals.answered(app, press, answer)
-        else:
-            done = await _do(app, desk, answer, by=press.by)
-    except (StaleAnswer, StaleRequest) as error:
-        return await _end(app, press, entry, Outcome.EXPIRED, f"Nothing was done: {error}.")
-    except RequestRefused as error:
-        return await _end(app, press, entry, Outcome.REFUSED, f"Nothing was done: {error}.")
+        done = await (proposals.answered(app, press, answer) if is_proposal else _do(app, desk, answer, by=press.by))
     except MonitorError as error:
-        return await _end(app, press, entry, Outcome.FAILED, f"This did not work: {error}.")
+        return await _end(app, press, entry, *_instead(error))
     ended = await _end(app, press, entry, Outcome.DONE, done)
     await (proposals if is_proposal else cards).refresh(app)
     return ended
+
+
+def _instead(error: MonitorError) -> tuple[Outcome, str]:
+    """What is written down, and told, of an answer that could not be carried out."""
+    if isinstance(error, StaleAnswer | StaleRequest):
+        return Outcome.EXPIRED, f"Nothing was done: {error}."
+    if isinstance(error, RequestRefused):
+        return Outcome.REFUSED, f"Nothing was done: {error}."
+    return Outcome.FAILED, f"This did not work: {error}."
 
 
 async def _refusal(app: App, press: Pressed, answer: Answer | None) -> str:

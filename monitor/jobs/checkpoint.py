@@ -5,15 +5,15 @@ The first only saves time. The second holds evidence of hours that the store no 
 from __future__ import annotations
 
 import logging
-import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitor.detect import memory
 from monitor.detect.patience import LONG_S
-from monitor.domain import HOUR_S
+from monitor.domain import HOUR_S, utc
 from monitor.features import FleetState, from_bytes, to_bytes
 from monitor.frames import ALL_KEYS
+from monitor.jobs import files
 from monitor.jobs.app import App
 from monitor.jobs.replay import REACH
 from monitor.report.gaps import find_gaps
@@ -44,13 +44,8 @@ def save(app: App) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        files.put(path, data)
     except OSError as error:
         log.warning("checkpoint_not_written", extra={"path": str(path), "error": str(error)})
 
@@ -112,4 +107,4 @@ def _known_hours(app: App, *, until: datetime) -> int:
 
 
 def _hour(number: int) -> datetime:
-    return datetime.fromtimestamp(number * HOUR_S, UTC)
+    return utc(number * HOUR_S)

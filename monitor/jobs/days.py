@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from monitor.detect import ramp
 from monitor.detect.limits import Breach
 from monitor.detect.ramp import Ramp
 from monitor.detect.train import Excluded
-from monitor.domain import BUCKET_S, Dimension, Opinion
+from monitor.domain import BUCKET_S, Dimension, Opinion, utc
 from monitor.store.base import Store
 
 DAY: Final = timedelta(days=1)
@@ -85,4 +85,4 @@ def _day_of(at: datetime) -> int:
 
 
 def _start(day: int) -> datetime:
-    return datetime.fromtimestamp(day * DAY_S, tz=UTC)
+    return utc(day * DAY_S)

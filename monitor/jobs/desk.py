@@ -26,6 +26,7 @@ from monitor.domain import (
     Notice,
     Severity,
     Silence,
+    incident_entry,
     short_id,
 )
 from monitor.errors import RequestRefused, StaleRequest
@@ -230,16 +231,7 @@ def farewell(app: Office, over: Incident, at: datetime) -> tuple[Message, ...]:
 
 
 def _entry(kind: AuditKind, incident: Incident, *, by: str, why: str, at: datetime, **detail: str) -> AuditEntry:
-    return AuditEntry(
-        at=at,
-        kind=kind,
-        by=by,
-        subject=incident.incident_id,
-        key_hash=incident.key_hash,
-        incident_id=incident.incident_id,
-        why=why,
-        detail={"step": str(incident.step), **detail},
-    )
+    return incident_entry(incident, kind, at=at, by=by, why=why, detail={"step": str(incident.step), **detail})
 
 
 def _checked(conditions: Mapping[str, str]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.detect.bars import LASTS, LONGEST_PLAN
 from monitor.domain import (
     ALIVE,
-    AuditEntry,
     AuditKind,
     Feedback,
     Incident,
     IncidentState,
     Message,
     Opinion,
+    incident_entry,
     short_id,
 )
 from monitor.errors import MonitorError
@@ -101,13 +101,11 @@ def _over(incident: Incident, said: Feedback, farewell: Farewell | None) -> Deci
         silenced_until=None,
         revision=incident.revision + 1,
     )
-    entry = AuditEntry(
+    entry = incident_entry(
+        incident,
+        AuditKind.RESOLVED,
         at=said.said_at,
-        kind=AuditKind.RESOLVED,
         by=said.said_by,
-        subject=incident.incident_id,
-        key_hash=incident.key_hash,
-        incident_id=incident.incident_id,
         why=said.note or "called expected",
         detail={"resolution": FALSE_ALARM_RESOLUTION, "feedback": said.feedback_id},
     )

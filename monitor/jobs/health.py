@@ -10,7 +10,18 @@ from typing import Final
 from monitor.config import Settings
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Symptom, Trouble
-from monitor.domain import ALIVE, HOUR_S, NUSD, Dimension, Incident, IncidentKind, Inventory, LaneHealth, Severity
+from monitor.domain import (
+    ALIVE,
+    HOUR_S,
+    NUSD,
+    Dimension,
+    Incident,
+    IncidentKind,
+    Inventory,
+    LaneHealth,
+    Severity,
+    floor_to,
+)
 from monitor.errors import SourceError, Unauthorized
 from monitor.jobs import unattributed, weekly
 from monitor.jobs.app import App
@@ -140,7 +151,7 @@ def cross_check(store: Store, seen: Seen, now: datetime) -> None:
     """Counters against analytics, and dollars that no key could be given, over the last settled hours. Raises StoreError.
 
     Says nothing where the counters do not tell (a sample is missing, a key is gone, a counter went backwards)."""
-    until = now - timedelta(seconds=now.timestamp() % HOUR_S) - SETTLED
+    until = floor_to(now, HOUR_S) - SETTLED
     window = Window(until - CHECKED, until)
     usage = store.usage.read_hourly(window.since, window.until, dimensions={Dimension.MODEL})
     told, loose = int(usage["cost_nusd"].sum()), unattributed.of(store, window, now=now) or 0

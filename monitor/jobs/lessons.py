@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from monitor import frames
-from monitor.domain import HOUR_S, ApiKey
+from monitor.domain import HOUR_S, ApiKey, floor_to
 from monitor.jobs.progress import Progress
 from monitor.pipeline import Pipeline
 from monitor.store.base import Store
@@ -53,8 +53,8 @@ def existing(keys: tuple[ApiKey, ...], at: datetime) -> Mapping[str, ApiKey]:
 
 def hours(store: Store, *, since: datetime, until: datetime) -> Iterator[tuple[datetime, pd.DataFrame, pd.DataFrame]]:
     """(end of the hour, its USAGE in one-hour buckets, its COVERAGE) for each whole hour, read a day at a time."""
-    day = _floor(since)
-    last = _floor(until)
+    day = floor_to(since, HOUR_S)
+    last = floor_to(until, HOUR_S)
     while day < last:
         end = min(day + DAY, last)
         usage = store.usage.read_hourly(day, end)
@@ -94,7 +94,3 @@ def clipped(coverage: pd.DataFrame, hour_s: int) -> pd.DataFrame:
     return held.assign(since=frames.utc_seconds(n).array, until=frames.utc_seconds(n + HOUR_S).array).reset_index(
         drop=True
     )
-
-
-def _floor(at: datetime) -> datetime:
-    return at - timedelta(seconds=at.timestamp() % HOUR_S)

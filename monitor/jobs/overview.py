@@ -22,10 +22,12 @@ from monitor.domain import ALIVE, Action, ApiKey, Incident, IncidentKind, Receip
 from monitor.errors import DeliveryError, MonitorError
 from monitor.jobs import allowed, owners
 from monitor.jobs.app import App
-from monitor.notify import ops_copy, overview, routing
+from monitor.notify import ops_copy, overview, ranking, routing
 from monitor.notify.asked import Asked, Question, Topic, question
-from monitor.notify.overview import Fresh, Standing
+from monitor.notify.overview import Fresh
 from monitor.notify.pages import Page
+from monitor.notify.ranking import MOST_ACTIONS, Standing
+from monitor.respond import undoing
 from monitor.store.base import Delivery, Store
 
 log = logging.getLogger(__name__)
@@ -109,7 +111,7 @@ class Reception:
         if wanted.topic is Topic.KEY:
             found = await self._linked(overview.find(standings, wanted.about), is_operator=is_operator)
             return overview.key_page(found, fresh, asked=wanted.about)
-        linked = await self._linked(overview.ordered(standings), is_operator=is_operator)
+        linked = await self._linked(ranking.ordered(standings, fresh.as_of), is_operator=is_operator)
         make = overview.keys_page if wanted.topic is Topic.KEYS else overview.incidents_page
         return make(linked, fresh, of_all=wanted.of_all)
 
@@ -176,11 +178,25 @@ def read(store: Store, keys: Sequence[ApiKey], now: datetime) -> tuple[tuple[Sta
             workspaces.get(key.workspace_id or "", ""),
             usual.get(key.key_hash),
             tuple((one, "") for one in sorted(alive.get(key.key_hash, ()), key=_by_dollars)),
-            tuple(reversed(actions.get(key.key_hash, ())[-overview.MOST_ACTIONS :])),
+            tuple(reversed(actions.get(key.key_hash, ())[-MOST_ACTIONS:])),
+            stopped(key, actions.get(key.key_hash, ())),
         )
         for key in keys
     )
     return standings, _fresh(store, now)
+
+
+def stopped(key: ApiKey, journal: Sequence[Action]) -> Action | None:
+    """Our latest action on this key, where a setting still is as we left it and a restore would change it; None where somebody put
+    all of them back."""
+    undo = undoing.undo_of(journal)
+    if undo is None:
+        return None
+    is_ours = any(
+        getattr(key.settings, name) in {getattr(each, name) for each in undo.left} - {getattr(undo.settings, name)}
+        for name in undoing.NAMES
+    )
+    return undo.latest if is_ours else None
 
 
 def _usual(store: Store, keys: Sequence[ApiKey], now: datetime) -> dict[str, int]:

@@ -193,7 +193,8 @@ def _week(incident: Incident, now: datetime) -> alert_chart.Chart:
         for model, share in _USUAL_MODELS
         for hour, cost in zip(hours, usd, strict=True)
     ]
-    rows.append((hour_s, catalog.value_no(Dimension.MODEL, _NEW_MODEL), incident.spent_nusd))
+    last_s = int(incident.last_seen_at.timestamp()) // HOUR_S * HOUR_S  # not `hour_s`: on the hour that has not begun
+    rows.append((last_s, catalog.value_no(Dimension.MODEL, _NEW_MODEL), incident.spent_nusd))
     usage = (
         frames.empty(frames.USAGE)
         .reindex(range(len(rows)))

@@ -7,13 +7,13 @@ mark the key. Here the mark is acted on.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from monitor import features
-from monitor.domain import HOUR_S
+from monitor.domain import HOUR_S, utc
 from monitor.features import FleetState
 from monitor.frames import ALL_KEYS
 from monitor.jobs.app import App
@@ -53,4 +53,4 @@ def rebuild_corrected(app: App) -> int:
 
 def _moment(state: FleetState) -> datetime:
     """The end of the hour under way."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=(state.head_hour + 1) * HOUR_S)
+    return utc((state.head_hour + 1) * HOUR_S)

@@ -9,7 +9,7 @@ from typing import Final
 from monitor.collect.quality import Known
 from monitor.config import Settings
 from monitor.decide import guardrails, muting
-from monitor.domain import ALIVE, HOUR_S, NUSD, WAITING, ActionState, ApiKey, DataQuality, Dimension, Quality
+from monitor.domain import ALIVE, HOUR_S, NUSD, WAITING, ActionState, ApiKey, DataQuality, Dimension, Quality, floor_to
 from monitor.errors import RequestRefused
 from monitor.jobs import replay
 from monitor.jobs.app import App
@@ -117,7 +117,7 @@ def spent_in_a_day(store: Store, key: ApiKey, now: datetime) -> int | None:
     if key_no is None:
         return None
     since = now - DAY
-    floor = since - timedelta(seconds=since.timestamp() % HOUR_S)
+    floor = floor_to(since, HOUR_S)
     rows = store.usage.read_hourly(floor, now, key_nos=[key_no])
     of_models = rows[(rows["dimension"] == int(Dimension.MODEL)).to_numpy()]
     found = [int(of_models["cost_nusd"].sum())]
@@ -127,6 +127,6 @@ def spent_in_a_day(store: Store, key: ApiKey, now: datetime) -> int | None:
     lifetime = None if key.usage_nusd is None else key.usage_nusd + (key.byok_usage_nusd or 0)
     if len(mine) and lifetime is not None:
         return max(*found, lifetime - int(mine["usage_nusd"].iloc[-1]))
-    window = Window(floor, now - timedelta(seconds=now.timestamp() % HOUR_S))
+    window = Window(floor, floor_to(now, HOUR_S))
     gaps = find_gaps(store.usage.coverage(window.since, window.until), window)
     return max(found) if gaps.of(key_no) == 0 else None

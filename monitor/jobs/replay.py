@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -20,7 +20,7 @@ import pandas as pd
 
 from monitor import features, frames
 from monitor.collect import counters
-from monitor.domain import BUCKET_S, HOUR_S, Dimension
+from monitor.domain import BUCKET_S, HOUR_S, Dimension, floor_to, utc
 from monitor.features import FleetState
 from monitor.features.params import FINE_HOURS, FORGET_H
 from monitor.jobs.progress import Progress
@@ -84,7 +84,7 @@ def take_recent(store: Store, pipeline: Pipeline, now: datetime) -> None:
     """What was stored while a replay went on beside the living state: the hours of the ring and the counters, once more.
 
     What is in the state already is not changed by it."""
-    since = _floor(now) - (pipeline.state.params.ring_hours - 1) * HOUR
+    since = floor_to(now, HOUR_S) - (pipeline.state.params.ring_hours - 1) * HOUR
     replay(store, pipeline, since=since, until=now)
 
 
@@ -95,7 +95,7 @@ def beginning(store: Store, now: datetime) -> datetime | None:
     if known.empty:
         return None
     first: datetime = known["since"].min().to_pydatetime()
-    return _floor(max(first, now - REACH))
+    return floor_to(max(first, now - REACH), HOUR_S)
 
 
 def cut(coverage: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def readings(
     """The stored usage of the window, a stretch of like hours after the other, each within one STEP.
 
     `key_nos`: rows of these keys only (and the coverage of all)."""
-    begin = _floor(since)
+    begin = floor_to(since, HOUR_S)
     while begin < until:
         end = min(begin + STEP, until)
         usage = store.usage.read(begin, end, bucket_s=HOUR_S, key_nos=key_nos)
@@ -150,7 +150,7 @@ def _stretches(
     wanted[hours < rings.settable_fine] = _HOURLY
     edges = [0, *(np.flatnonzero(np.diff(wanted)) + 1).tolist(), len(hours)]
     for a, b in pairwise(edges):
-        yield _utc((first + a) * HOUR_S), min(until, _utc((first + b) * HOUR_S)), int(wanted[a])
+        yield utc((first + a) * HOUR_S), min(until, utc((first + b) * HOUR_S)), int(wanted[a])
 
 
 def settled_hours(hourly: pd.DataFrame, first: int, last: int) -> npt.NDArray[np.bool_]:
@@ -189,7 +189,7 @@ def _counters_since(pipeline: Pipeline, now: datetime) -> datetime:
     """The first sample needed: an hour before the ring, or before what a restored state has taken already."""
     state = pipeline.state
     oldest = int(now.timestamp()) // HOUR_S - state.params.ring_hours
-    return _utc(max(oldest, state.head_hour - FINE_HOURS) * HOUR_S)
+    return utc(max(oldest, state.head_hour - FINE_HOURS) * HOUR_S)
 
 
 def _take_counters(store: Store, pipeline: Pipeline, since: datetime, now: datetime) -> None:
@@ -215,11 +215,3 @@ def stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Frames of one schema one after another, at least one."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if len(filled) > 1 else (filled or parts)[0].reset_index(drop=True)
-
-
-def _floor(at: datetime) -> datetime:
-    return at - timedelta(seconds=at.timestamp() % HOUR_S)
-
-
-def _utc(epoch_s: int) -> datetime:
-    return datetime.fromtimestamp(epoch_s, tz=UTC)

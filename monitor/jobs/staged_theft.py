@@ -19,7 +19,7 @@ from monitor import frames
 from monitor.config import Settings
 from monitor.decide import Context, ladder
 from monitor.detect.artifact import Trained
-from monitor.domain import BUCKET_S, HOUR_S, NUSD, ApiKey, Belonging, Dimension, Incident, Rung, Verdict
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, ApiKey, Belonging, Dimension, Incident, Rung, Verdict, floor_to
 from monitor.errors import RequestRefused
 from monitor.frames import Catalog
 from monitor.jobs import days, replay
@@ -102,7 +102,7 @@ def play(store: Store, settings: Settings, stage: Stage, now: datetime) -> Stage
 
 def _span(now: datetime, *, sustained_for: timedelta) -> tuple[datetime, datetime]:
     """(begin, end) of the simulated use: whole hours that are over, because an hour's own rows win over those of its buckets."""
-    end = now - timedelta(seconds=now.timestamp() % HOUR_S)
+    end = floor_to(now, HOUR_S)
     n_buckets = min(LONGEST, HOUR_S // BUCKET_S + -(-sustained_for // BUCKET))
     n_hours = -(-n_buckets * BUCKET_S // HOUR_S)
     return end - timedelta(hours=n_hours), end

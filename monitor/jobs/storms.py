@@ -1,7 +1,8 @@
-"""Keeps the one message of an event of many keys true, as `cards` does with the alert of a single key: compared and mended, never
-queued. Its pages beyond the first are replies in its thread; those that lack are sent through the outbox, once.
+"""Keeps each message of many keys at once true, as `cards` does with the alert of a single key: compared and mended, never queued.
+That is the one message of an event, and the lists of keys that wait together, behind a blown fuse for example.
 
-The first page is edited only once every further page stands: no name is ever missing from the thread."""
+Its pages beyond the first are replies in its thread; those that lack are sent through the outbox, once. The first page is edited
+only once every further page stands: no name is ever missing from the thread."""
 
 from __future__ import annotations
 
@@ -14,18 +15,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.domain import Incident, IncidentKind, IncidentState, Message, MessageKind, Receipt
+from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind, Notice, Receipt
 from monitor.errors import DeliveryError, SinkUnauthorized
-from monitor.jobs.app import App
+from monitor.jobs import owners
+from monitor.jobs.app import App, Office
 from monitor.notify import slack_blocks, storm
 from monitor.notify.base import Board
-from monitor.notify.parts import parts
+from monitor.notify.message import LIST
+from monitor.notify.parts import is_continuation
 from monitor.notify.storm import Member
 from monitor.store.base import Delivery, OutboxEntry
 
 log = logging.getLogger(__name__)
 
 LOOK_BACK: Final = timedelta(days=2)
+"""What was over longer ago than this is left as it is shown."""
+
+LISTED_FOR: Final = timedelta(days=14)
+"""A list of keys that wait is left as it is shown after so long, even where one of them still waits."""
+
 QUIET: Final = timedelta(minutes=5)
 """Dollars that go on counting are shown anew no sooner than this; states at once."""
 
@@ -33,6 +41,14 @@ SETTLED: Final = timedelta(hours=1)
 """After an end that was shown, keys put back are still shown for so long."""
 
 RETRY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What one message tells of. `event`: as one incident, its id is that of the thread."""
+
+    event: Incident
+    incidents: tuple[Incident, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +63,53 @@ class Pages:
     urgent: str
 
 
+def told(
+    app: Office, message: Message, incidents: Sequence[Incident], keys: Mapping[str, ApiKey]
+) -> tuple[Message, ...]:
+    """The messages that tell first of several incidents: as they will be edited later. Raises StoreError."""
+    began = replace(message, sections=((storm.BEGAN, (message.summary,)),))
+    event = storm.as_one(message.thread or message.message_id, incidents)
+    return storm.pages(began, event, _members(app, incidents, keys))
+
+
+def without_ends_shown(app: Office, notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """Without the ends of incidents that were told in a list only: it is edited, and a hundred ends would be a hundred messages.
+    Raises StoreError."""
+    if not any(each.kind is MessageKind.RESOLVED for each in notices):
+        return tuple(notices)
+    outbox = app.store.outbox
+    listed = {about for each in outbox.entries(thread_prefix=f"{LIST}-") for about in each.message.about}
+
+    def is_shown(notice: Notice) -> bool:
+        incident = notice.incident
+        if notice.kind is not MessageKind.RESOLVED or incident is None or incident.incident_id not in listed:
+            return False
+        return not outbox.entries(thread=incident.incident_id)
+
+    return tuple(each for each in notices if not is_shown(each))
+
+
 async def refresh(app: App, board: Board) -> int:
     """One run; returns how many messages were edited. A sink that fails is logged and tried again later. Raises StoreError."""
     n_edited = 0
-    for event in await asyncio.to_thread(_events, app):
+    for matter in await asyncio.to_thread(_matters, app):
         try:
-            n_edited += await _one(app, board, event)
+            n_edited += await _one(app, board, matter)
         except DeliveryError as error:
-            log.warning("storm_not_edited", extra={"incident": event.incident_id, "error": str(error)})
+            log.warning("storm_not_edited", extra={"incident": matter.event.incident_id, "error": str(error)})
             until = app.clock.now() + max(RETRY, timedelta(seconds=error.retry_after or 0))
-            card = app.store.cards.card(event.incident_id)
+            card = app.store.cards.card(matter.event.incident_id)
             await asyncio.to_thread(app.store.cards.put, replace(card, due_at=until))
             break
     return n_edited
 
 
-async def _one(app: App, board: Board, event: Incident) -> int:
-    now = app.clock.now()
+async def _one(app: App, board: Board, matter: Matter) -> int:
+    event, now = matter.event, app.clock.now()
     before = await asyncio.to_thread(app.store.cards.card, event.incident_id)
     if (before.due_at is not None and before.due_at > now) or _is_settled(event, before.shown_at, app.now()):
         return 0
-    pages = await asyncio.to_thread(_pages, app, event)
+    pages = await asyncio.to_thread(_pages, app, matter)
     if pages is None:
         return 0
     if pages.lacking:
@@ -102,11 +144,32 @@ async def _edited(app: App, board: Board, page: Message, receipt: Receipt) -> bo
     return True
 
 
-def _events(app: App) -> list[Incident]:
-    ledger, since = app.store.ledger, app.now() - LOOK_BACK
+def _matters(app: App) -> list[Matter]:
+    """Events that may still move, and lists of keys that wait."""
+    ledger, now = app.store.ledger, app.now()
     alive = [state for state in IncidentState if state is not IncidentState.RESOLVED]
-    found = (*ledger.incidents(states=alive), *ledger.incidents(states={IncidentState.RESOLVED}, since=since))
-    return [each for each in found if each.kind is IncidentKind.PLATFORM]
+    found = (*ledger.incidents(states=alive), *ledger.incidents(states={IncidentState.RESOLVED}, since=now - LOOK_BACK))
+    events = [each for each in found if each.kind is IncidentKind.PLATFORM]
+    sent = app.store.outbox.entries(states={Delivery.DELIVERED}, thread_prefix=f"{LIST}-")
+    roots = [each.message for each in sent if not is_continuation(each.message) and _at(each, now) >= now - LISTED_FOR]
+    began = [each.onset_at for each in events] + [each.created_at or now for each in roots]
+    if not began:
+        return []
+    everything = {each.incident_id: each for each in ledger.incidents(since=min(began) - LOOK_BACK)}
+    lists = ((root, _those(root.about, everything)) for root in roots)
+    waiting = [Matter(storm.as_one(root.thread or "", theirs), theirs) for root, theirs in lists if theirs]
+    return [
+        *(Matter(each, _those(each.members, everything)) for each in events),
+        *(each for each in waiting if each.event.is_alive or each.event.last_seen_at >= now - LOOK_BACK),
+    ]
+
+
+def _at(entry: OutboxEntry, now: datetime) -> datetime:
+    return entry.message.created_at or now
+
+
+def _those(ids: Sequence[str], everything: Mapping[str, Incident]) -> tuple[Incident, ...]:
+    return tuple(everything[each] for each in ids if each in everything)
 
 
 def _is_settled(event: Incident, shown_at: datetime | None, now: datetime) -> bool:
@@ -116,17 +179,18 @@ def _is_settled(event: Incident, shown_at: datetime | None, now: datetime) -> bo
     return shown_at > ended and now - ended > SETTLED
 
 
-def _pages(app: App, event: Incident) -> Pages | None:
-    """None where the event's own message was not delivered (yet)."""
-    store = app.store
+def _pages(app: App, matter: Matter) -> Pages | None:
+    """None where the matter's own message was not delivered (yet)."""
+    store, event = app.store, matter.event
     entries = store.outbox.entries(thread=event.incident_id)
     delivered = [each for each in entries if each.state is Delivery.DELIVERED and each.receipt is not None]
     first = min(delivered, key=lambda each: each.receipt.reference if each.receipt else "", default=None)
     if first is None or first.message.kind is not MessageKind.SOURCE:
         return None
     root, by_id = first.message, {each.message.message_id: each for each in entries}
-    members = _members(app, event)
-    pages = parts(storm.card(root, event, members))
+    keys = {key.key_hash: key for key in store.keys.keys(include_vanished=True)}
+    members = _members(app, matter.incidents, keys)
+    pages = storm.pages(root, event, members)
     ours = {page.message_id for page in pages}
     unneeded = [
         storm.emptied(each.message)
@@ -143,11 +207,10 @@ def _pages(app: App, event: Incident) -> Pages | None:
     )
 
 
-def _members(app: App, event: Incident) -> list[Member]:
-    keys = {key.key_hash: key for key in app.store.keys.keys(include_vanished=True)}
-    wanted = set(event.members)
-    found = (each for each in app.store.ledger.incidents() if each.incident_id in wanted)
-    return [Member(each, keys.get(each.key_hash)) for each in found]
+def _members(app: Office, incidents: Sequence[Incident], keys: Mapping[str, ApiKey]) -> list[Member]:
+    theirs = [keys[each.key_hash] for each in incidents if each.key_hash in keys]
+    named = owners.named(app.store, app.settings, theirs) or {}
+    return [Member(each, keys.get(each.key_hash), named.get(each.key_hash, "")) for each in incidents]
 
 
 def _delivered(pages: Sequence[Message], by_id: Mapping[str, OutboxEntry]) -> list[tuple[Message, Receipt]]:

@@ -198,19 +198,6 @@ def _loaded(folder: Path, name: str | None) -> Trained | None:
         return None
 
 
-def fitted(
-    settings: Settings,
-    store: Store,
-    *,
-    until: datetime,
-    incidents: tuple[Incident, ...] | None,
-    seed: int,
-    progress: Progress | None,
-) -> Trained:
-    """What training at `until` makes of the `collect.history` before it (see `learned`)."""
-    return learned(settings, store, until=until, incidents=incidents, seed=seed, progress=progress).trained
-
-
 def learned(
     settings: Settings,
     store: Store,

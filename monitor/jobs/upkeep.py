@@ -49,6 +49,12 @@ async def back_up(app: App) -> Path | None:
     return target
 
 
+async def back_up_if_due(app: App) -> None:
+    """As `back_up`, where the newest backup is old enough."""
+    if is_backup_due(app):
+        await back_up(app)
+
+
 def backup_name(at: datetime) -> str:
     """Sorts by time: `monitor-20260302T090000Z.db`."""
     return f"monitor-{at.strftime(_STAMP)}.db"

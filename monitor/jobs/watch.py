@@ -25,7 +25,19 @@ from monitor.collect.base import UsageBatch
 from monitor.collect.coverage import SETTLE_LAG_S
 from monitor.decide import sources
 from monitor.decide.sources import Noted, Trouble
-from monitor.domain import ALIVE, BUCKET_S, HOUR_S, NUSD, Action, ActionState, Incident, Inventory, Plan, Reason
+from monitor.domain import (
+    ALIVE,
+    BUCKET_S,
+    HOUR_S,
+    NUSD,
+    Action,
+    ActionState,
+    Incident,
+    Inventory,
+    Plan,
+    Reason,
+    floor_to,
+)
 from monitor.errors import SourceError
 from monitor.jobs import act, auditing, context, days, effects, facts, health, rehearsed, startup, timing, unattributed
 from monitor.jobs.app import App
@@ -228,7 +240,7 @@ class Watch:
         hashes = [self.app.store.keys.catalog.key_hash(no) for no in key_nos]
         try:
             reach = max(DRILL_REACH, self.app.settings.collect.overlap)
-            batch = await self.app.source.drilldown(hashes, _floor(now - reach, BUCKET_S), now)
+            batch = await self.app.source.drilldown(hashes, floor_to(now - reach, BUCKET_S), now)
         except SourceError as error:
             return error
         monotonic = self.app.clock.monotonic()
@@ -283,15 +295,15 @@ class Watch:
         more: without the trailing hour nothing would be acted on for as long."""
         until = self.lanes[0].complete_until or now - timedelta(seconds=HOUR_S)
         since = max(now - MINUTE_REACH, min(until, now) - self.app.settings.collect.overlap)
-        return await self.app.source.recent(_floor(since, BUCKET_S), now), now
+        return await self.app.source.recent(floor_to(since, BUCKET_S), now), now
 
     async def _read_settling(self, now: datetime) -> tuple[UsageBatch, datetime]:
         """Whole hours that may still change, or after a gap all hours since. One that ended a moment ago is not asked for:
         the answer could not be whole."""
         settled = self.lanes[1].complete_until or now
         since = max(now - self.app.settings.collect.history, min(settled, now) - self.app.settings.collect.settle_after)
-        until = _floor(now - timedelta(seconds=SETTLE_LAG_S), HOUR_S)
-        return await self.app.source.hourly(_floor(since, HOUR_S), until), until
+        until = floor_to(now - timedelta(seconds=SETTLE_LAG_S), HOUR_S)
+        return await self.app.source.hourly(floor_to(since, HOUR_S), until), until
 
     def _look_at_source(self, inventory: Inventory | None, report: CycleReport, now: datetime) -> Noted:
         worked = frozenset(report.worked)
@@ -325,10 +337,6 @@ class Watch:
         messages = await asyncio.to_thread(act.compose, self.app, (*noted.notices, *plan.notices), now)
         if judgement.findings or plan.incidents or plan.actions or plan.verdicts or messages:
             await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
-
-
-def _floor(at: datetime, seconds: int) -> datetime:
-    return at - timedelta(seconds=at.timestamp() % seconds)
 
 
 def _log(report: CycleReport) -> None:

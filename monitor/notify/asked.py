@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from monitor.notify.pressed import slack_person
 from monitor.wording import one_line, shorten
 
 COMMAND: Final = "/openrouter-monitor"
@@ -27,8 +28,8 @@ class Asked:
 
     @property
     def by(self) -> str:
-        """How the asker is written down: the id is the identity, the name is for reading."""
-        return f"slack:{self.user_id} ({self.user_name})" if self.user_name else f"slack:{self.user_id}"
+        """How the asker is written down."""
+        return slack_person(self.user_id, self.user_name)
 
 
 class Topic(enum.StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -87,6 +87,11 @@ def ask_to_approve(action: Action, incident: Incident) -> Ask:
     """Yes or no to a proposal."""
     choices = (Choice.APPROVE, Choice.DENY)
     return Ask(incident.incident_id, incident.step, action.key_hash, choices, action.action_id, version_of(action))
+
+
+def ask_to_object(action: Action, incident: Incident) -> Ask:
+    """No, to what is done by itself after its hold."""
+    return replace(ask_to_approve(action, incident), choices=(Choice.DENY,))
 
 
 def written(ask: Ask, span: timedelta | None = None) -> str:

@@ -15,17 +15,18 @@ _ANGLE: Final = re.compile(r"(<[^<>\n]+>)")
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 
 _STYLE: Final = """
-body{margin:0;padding:24px;background:#777;font:15px/1.46 Lato,"Helvetica Neue",Arial,sans-serif}
+body{margin:0;padding:24px;background:#6b6b6b;font:15px/1.46 Lato,"Helvetica Neue",Arial,sans-serif}
 .panes{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}
-.pane{--bg:#fff;--ink:#1d1c1d;--pale:#616061;--line:#ddd;--code:#e01e5a;--code-bg:#f6f6f6;--red:#e01e5a;--blue:#1264a3;
+.pane{--bg:#fff;--ink:#1d1c1d;--pale:#616061;--line:#ddd;--code:#c7184f;--code-bg:#f6f6f6;--red:#e01e5a;--blue:#1264a3;
 background:var(--bg);color:var(--ink);border-radius:10px;padding:16px 20px;box-sizing:border-box}
 .dark{--bg:#1a1d21;--ink:#d1d2d3;--pale:#ababad;--line:#4a4d52;--code:#e8912d;--code-bg:#222529;--red:#f2647f;--blue:#1d9bd1}
-.phone{width:390px}.desktop{width:720px}
+.phone{width:390px}.desktop{width:720px}.phone,.desktop,.push{max-width:100%}
+h1{color:#fff;font-size:15px;margin:0 0 12px}
 .who{display:flex;gap:10px}.face{flex:none;width:36px;height:36px;border-radius:8px;background:#1f2937}
 .name{font-weight:900}.name small{font-weight:400;color:var(--pale);padding-left:8px}
 .app{font-size:10px;background:var(--line);padding:1px 4px;border-radius:3px;margin-left:6px}
 .message{min-width:0;flex:1;margin-bottom:20px}
-h3{font-size:18px;line-height:1.3;margin:6px 0 8px}p{margin:0 0 8px;overflow-wrap:anywhere}
+h2{font-size:18px;line-height:1.3;margin:6px 0 8px}p{margin:0 0 8px;overflow-wrap:anywhere}
 .fields{display:grid;grid-template-columns:1fr 1fr;gap:8px 16px;margin:0 0 10px}.phone .fields{grid-template-columns:1fr}
 .fields div{overflow-wrap:anywhere}img{max-width:100%;border-radius:8px;display:block;margin:4px 0 10px}
 .desktop img{max-width:480px}
@@ -54,8 +55,8 @@ def page(messages: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, picture
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>openrouter-monitor: preview</title>'
         '<meta name="viewport" content="width=device-width">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<style>{_STYLE}</style></head><body>"
-        f'<div class="push"><b>As a notification</b>{first}</div><div class="panes">{panes}</div></body></html>'
+        f"<style>{_STYLE}</style></head><body><main><h1>As Slack shows it</h1>"
+        f'<div class="push"><b>As a notification</b>{first}</div><div class="panes">{panes}</div></main></body></html>'
     )
 
 
@@ -68,7 +69,7 @@ def _message(blocks: Sequence[Mapping[str, Any]], source: str) -> str:
 def _block(block: Mapping[str, Any], source: str) -> str:
     kind = block.get("type")
     if kind == "header":
-        return f"<h3>{_text(block['text'])}</h3>"
+        return f"<h2>{_text(block['text'])}</h2>"
     if kind == "section":
         text = f"<p>{_text(block['text'])}</p>" if "text" in block else ""
         fields = "".join(f"<div>{_text(field)}</div>" for field in block.get("fields", ()))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from monitor.domain import (
@@ -23,8 +23,8 @@ from monitor.domain import (
     Verdict,
 )
 from monitor.notify.message import RESTORE, compose
-from monitor.notify.wording import QUALITIES, cause_line, command
-from monitor.wording import duration, moment, money, one_line, shorten
+from monitor.notify.wording import QUALITIES, called, cause_lines, command
+from monitor.wording import moment, money, one_line, shorten
 
 STATES: Final = {
     IncidentState.OPEN: "Open: nobody has acknowledged it yet",
@@ -68,11 +68,13 @@ def card(
     finished = [each for each in story.actions if each.state is not ActionState.INTENDED]
     what_happens = () if is_over or finished else tuple(told.sections)
     is_disabled = story.key is not None and story.key.settings.is_disabled
+    if is_disabled and incident.is_alive:
+        told = _stopped(story, told)
     return replace(
         told,
         message_id=root.message_id,
         severity=incident.severity,
-        evidence=told.evidence or tuple(cause_line(cause) for cause in incident.causes),
+        evidence=told.evidence or cause_lines(incident.causes),
         sections=(("Where it stands", _stands(story, finished)), *what_happens),
         undo=command(RESTORE, incident.key_hash) if is_disabled else told.undo,
         footer=_footer(incident),
@@ -82,16 +84,25 @@ def card(
     )
 
 
+def _stopped(story: Story, told: Message) -> Message:
+    """Title and sentence of an alert whose key is out of service: nobody must read that it still spends."""
+    incident = story.incident
+    since = f"It spent {money(incident.spent_nusd)} above its usual, from {moment(incident.onset_at)} on"
+    return replace(
+        told,
+        title=told.title.replace("Unusual spend", "Key disabled", 1),
+        summary=f"{called(story.key, incident.key_hash)} is disabled. {since}. A leak or a runaway job.",
+    )
+
+
 def _stands(story: Story, finished: Sequence[Action]) -> tuple[str, ...]:
     incident = story.incident
     state = STATES.get(incident.state, incident.state.value.replace("_", " ").capitalize())
     if incident.silenced_until is not None and incident.is_alive:
         state = f"Snoozed until {moment(incident.silenced_until)}"
     if incident.state is IncidentState.RESOLVED:
-        took = duration(max(timedelta(), incident.opened_at - incident.onset_at))
-        state = f"Resolved {moment(incident.resolved_at or incident.last_seen_at)}"
         why = f": {one_line(incident.resolution)}" if incident.resolution else ""
-        state = f"{state}{why}. Total damage {money(incident.spent_nusd)} above usual; noticed {took} after it began."
+        state = f"Resolved {moment(incident.resolved_at or incident.last_seen_at)}{why}"
     lines = [(action.finished_at or action.intended_at, _acted(action)) for action in finished]
     lines += [(at, said) for at, said in story.decisions]
     lines.sort(key=lambda each: each[0])

@@ -34,8 +34,14 @@ def facts(incident: Incident, about: About) -> Facts:
         ("Now", f"{money(incident.per_hour_nusd)}/h ({usual(incident)})"),
         ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
         *_lives(incident),
-        ("Found by", f"{', '.join(one_line(each) for each in incident.detectors) or 'a person'}{_rarity(incident)}"),
+        ("Found by", f"{', '.join(map(_detector, incident.detectors)) or 'a person'}{_rarity(incident)}"),
     )
+
+
+def _detector(called: str) -> str:
+    """What a detector looks for, for people who never heard of it; a hard rule is called as the settings call it."""
+    meant = {"contrast": "like a simulated theft", "forest": "unlike its habits"}.get(called)
+    return f"{meant} ({called})" if meant else one_line(called)
 
 
 def _severity_why(incident: Incident) -> str:
@@ -47,7 +53,7 @@ def _rarity(incident: Incident) -> str:
     """The p-value as people say it."""
     if incident.p_value is None or not 0 < incident.p_value <= 0.1:
         return ""
-    return f" (as unusual as once in {float(f'{1 / incident.p_value:.1g}'):,.0f})"
+    return f"; as rare as once in {float(f'{1 / incident.p_value:.1g}'):,.0f}"
 
 
 def identity(about: About, key_hash: str) -> Facts:

@@ -30,7 +30,7 @@ from monitor.domain import (
 from monitor.notify import escalation, proposal
 from monitor.notify.asking import ask_about, ask_only
 from monitor.notify.facts import About, facts, identity, prior, usual
-from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_line, command, short_hash, why
+from monitor.notify.wording import DONE, MEANS, QUALITIES, acted_on, called, cause_lines, command, short_hash, why
 from monitor.notify.words import Words
 from monitor.wording import (
     REASONS,
@@ -47,6 +47,9 @@ from monitor.wording import (
 RESTORE: Final = "openrouter-monitor restore"
 REVOKE: Final = "openrouter-monitor revoke"
 EXPLAIN: Final = "openrouter-monitor explain"
+
+LIST: Final = "LIST"
+"""How the thread of a message begins that tells of several incidents which are no event of their own."""
 
 _MAX_TITLE_NAME: Final = 80
 
@@ -85,14 +88,17 @@ def compose(
         thread=_thread(notice),
         created_at=now,
         ask=words.ask,
+        about=tuple(each.incident_id for each in notice.incidents),
     )
 
 
 def _thread(notice: Notice) -> str | None:
-    """An event of many keys, an incident, or the incident of an action. A call for a wider audience goes to another channel,
-    so that its thread is its own."""
+    """An event of many keys, keys told of in one list, an incident, or the incident of an action. A call for a wider audience goes
+    to another channel, so that its thread is its own."""
     if notice.kind is MessageKind.ESCALATION and notice.incident is not None:
         return f"{notice.incident.incident_id}:{notice.kind.value}"
+    if notice.thread is None and len(notice.incidents) > 1:
+        return short_id(LIST, message_id(notice))
     if notice.thread is not None or notice.incident is None:
         return notice.thread or (notice.action.incident_id if notice.action else None)
     return notice.incident.incident_id
@@ -124,7 +130,7 @@ def _alert(notice: Notice, about: About) -> Words:
         summary=_alert_sentence(incident, about),
         severity=incident.severity,
         facts=facts(incident, about),
-        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        evidence=cause_lines(incident.causes),
         sections=(("What happens now", _what_happens(notice, incident.key_hash)),),
         undo=command(about.restore_command, incident.key_hash) if is_act else "",
         ask=ask_about(incident, about.key),
@@ -283,7 +289,7 @@ def _escalation(notice: Notice, about: About) -> Words:
         summary=escalation.summary(incident, called(about.key, incident.key_hash), about.now),
         severity=incident.severity,
         facts=facts(incident, about) if incident.kind is IncidentKind.KEY else (),
-        evidence=tuple(cause_line(cause) for cause in incident.causes),
+        evidence=cause_lines(incident.causes),
         sections=(("What to do", escalation.what_to_do(incident, REVOKE)),),
     )
 
@@ -330,7 +336,10 @@ def _plain(notice: Notice, _about: About) -> Words:
     if notice.kind is MessageKind.TEST:
         test = "This is a test message from openrouter-monitor; nothing needs to be done."
         return Words("Test message", lines[0] if lines else test, Severity.NOTICE)
-    together = f"{count(len(notice.incidents), 'incident')} in one message"
+    spent = money(sum(each.spent_nusd for each in notice.incidents))
+    together = f"{count(len({each.key_hash for each in notice.incidents}), 'key')}: {spent} above usual"
+    if notice.incidents and not any(each.is_alive for each in notice.incidents):
+        together, worst = f"Over: {together}", Severity.NOTICE
     return Words(
         title=together if notice.incidents else "About the monitor itself",
         summary=lines[0] if lines else "No details were given.",

@@ -1,20 +1,29 @@
-"""How keys stand, for the people they belong to: pages of entries, worst first. Pure."""
+"""How keys stand, for the people they belong to: pages of entries, first what somebody must act on. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Reason, Verb, used_nusd
+from monitor.notify import ranking
 from monitor.notify.asked import COMMAND
+from monitor.notify.message import RESTORE
 from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
-from monitor.notify.wording import DONE, cause_line, short_hash
+from monitor.notify.ranking import MOST_ACTIONS, Group, Standing
+from monitor.notify.wording import DONE, cause_line, command, short_hash
 from monitor.wording import SEVERITIES, count, dollars, moment, money, multiple, name, one_line, shorten
 
 MOST_INCIDENTS: Final = 3
-MOST_ACTIONS: Final = 5
+MOST_SPENDING: Final = 10
+"""Keys in order that are listed of those nobody has to do anything about."""
+
+MOST_NAMED: Final = 8
+"""Names of folded keys: of more, the number."""
+
 DAYS_A_WEEK: Final = 7
 _DOUBT: Final = (
     "Slack could not be asked about everything just now, so that keys may be missing: try again in a few minutes.",
@@ -24,28 +33,11 @@ NOTABLE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one key stands. `usual_day_nusd`: the mean of its whole days of four weeks, None where too few are known. `incidents`:
-    those not over with the address of their message, worst first. `actions`: newest first."""
-
-    key: ApiKey
-    workspace_name: str = ""
-    usual_day_nusd: int | None = None
-    incidents: tuple[tuple[Incident, str], ...] = ()
-    actions: tuple[Action, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Fresh:
     """How old the figures are: when the monitor looked last; `is_late` where that is too long ago."""
 
     as_of: datetime | None
     is_late: bool = False
-
-
-def ordered(standings: Sequence[Standing]) -> tuple[Standing, ...]:
-    """Keys with the worst incidents first, then those that are disabled, then by today's spend."""
-    return tuple(sorted(standings, key=_rank))
 
 
 def find(standings: Sequence[Standing], asked: str) -> tuple[Standing, ...]:
@@ -63,13 +55,27 @@ def find(standings: Sequence[Standing], asked: str) -> tuple[Standing, ...]:
 
 
 def keys_page(standings: Sequence[Standing], fresh: Fresh, *, of_all: bool) -> Page:
-    """Every key of the asker, or of everybody."""
+    """Every key of the asker, or of everybody: what somebody must act on first, then the first by spend; the rest is counted."""
     if of_all and not standings:
         return Page("All keys", ("No key is known yet.",), notes=_notes(fresh))
+    groups = ranking.grouped(standings, fresh.as_of)
+    spending = groups[Group.SPENDING]
+    names = Counter(_called(each.key) for each in standings)
+    entries = [
+        replace(entry(each), group=_group_title(group, len(groups[group])))
+        for group in (Group.INCIDENTS, Group.STOPPED)
+        for each in groups[group]
+    ]
+    entries += [
+        replace(_brief(each, names), group=_group_title(Group.SPENDING, len(spending)))
+        for each in spending[:MOST_SPENDING]
+    ]
     return Page(
         f"{'All keys' if of_all else 'Your keys'}: {len(standings):,}",
-        (_summary(standings),),
-        tuple(entry(each) for each in ordered(standings)),
+        (_summary(standings, groups),),
+        tuple(entries),
+        n_more=max(0, len(spending) - MOST_SPENDING),
+        folded=_folded(groups[Group.QUIET]),
         rest=(
             " See all with ",
             Code("openrouter-monitor keys"),
@@ -91,7 +97,7 @@ def key_page(found: Sequence[Standing], fresh: Fresh, *, asked: str) -> Page:
     return Page(
         name(found[0].key.key_name) if len(found) == 1 else f"{len(found):,} keys",
         (about,),
-        tuple(entry(each, is_whole=True) for each in ordered(found)),
+        tuple(entry(each, is_whole=True) for each in ranking.ordered(found, fresh.as_of)),
         rest=(" Give more of the name, or the hash: ", Code("openrouter-monitor keys"), " lists them."),
         notes=_notes(fresh),
     )
@@ -125,7 +131,7 @@ def incidents_page(standings: Sequence[Standing], fresh: Fresh, *, of_all: bool)
 def help_page(*, is_operator: bool) -> Page:
     """What can be asked."""
     told = [
-        ("keys", "how your keys stand: the worst first"),
+        ("keys", "how your keys stand: what needs somebody first"),
         ("key NAME", "everything about one of them: by name, or by the first digits of its hash"),
         ("incidents", "what is open, with links to the alerts"),
         ("help", "this"),
@@ -184,37 +190,68 @@ def trouble_page() -> Page:
 
 
 def entry(standing: Standing, *, is_whole: bool = False) -> Entry:
-    """One key. `is_whole`: with causes and earlier actions."""
+    """One key: what is wrong and what was done first, then its money. `is_whole`: with causes and earlier actions."""
     key = standing.key
-    state = "disabled" if key.settings.is_disabled else "live"
-    facts = [state, one_line(standing.workspace_name), short_hash(key.key_hash)]
-    lines: list[Words] = [
-        (" · ".join(part for part in facts if part),),
-        (" · ".join((_today(standing), _week(standing))),),
-        (_limit(key),),
-    ]
+    lines: list[Words] = []
     shown = standing.incidents if is_whole else standing.incidents[:MOST_INCIDENTS]
     for incident, url in shown:
         lines.append(_incident_line(incident, url))
         lines += [(f"– {cause_line(cause)}",) for cause in incident.causes[:4]] if is_whole else []
     if len(standing.incidents) > len(shown):
         lines.append((f"and {count(len(standing.incidents) - len(shown), 'more open incident')}",))
-    actions = standing.actions[: MOST_ACTIONS if is_whole else 1]
-    lines += [(("last action: " if no == 0 else "before: ") + _acted(action),) for no, action in enumerate(actions)]
-    if is_whole and not actions:
-        lines.append(("nothing was ever done to it by the monitor",))
+    lines += _actions(standing, is_whole=is_whole)
+    state = "disabled" if key.settings.is_disabled else ""
+    facts = [state, one_line(standing.workspace_name), short_hash(key.key_hash), _limit(key)]
+    lines += [(_spend(standing),), (" · ".join(part for part in facts if part),)]
     return Entry(_called(key), tuple(lines), _mark(standing))
 
 
-def _rank(standing: Standing) -> tuple[float, int, bool, int, str]:
-    alive = [incident for incident, _ in standing.incidents]
-    return (
-        -max((int(each.severity) for each in alive), default=-1),
-        -sum(each.at_risk_nusd for each in alive),
-        not standing.key.settings.is_disabled,
-        -(standing.key.usage_daily_nusd or 0),
-        standing.key.key_hash,
-    )
+def _brief(standing: Standing, names: Mapping[str, int]) -> Entry:
+    """A key nobody has to do anything about, in as few lines as say how it stands."""
+    key = standing.key
+    facts = ["disabled"] if key.settings.is_disabled else []
+    facts += [short_hash(key.key_hash)] if names[_called(key)] > 1 else []
+    facts += [_limit(key)] if key.settings.limit_usd is not None else []
+    more: list[Words] = [(" · ".join(facts),)] if facts else []
+    return Entry(_called(key), ((_spend(standing),), *more, *_actions(standing, is_whole=False)), _mark(standing))
+
+
+def _actions(standing: Standing, *, is_whole: bool) -> list[Words]:
+    """The last one, and how to undo what is in force of ours; all that is known of them where everything is asked for."""
+    told: list[Words] = []
+    for no, action in enumerate(standing.actions[: MOST_ACTIONS if is_whole else 1]):
+        told.append((("last action: " if no == 0 else "before: ") + _acted(action),))
+    if standing.stopped is not None:
+        told[1:1] = [("put it back with ", Code(command(RESTORE, standing.key.key_hash)))]
+    if is_whole and not standing.actions:
+        told.append(("nothing was ever done to it by the monitor",))
+    return told
+
+
+_TITLES: Final = {
+    Group.INCIDENTS: "Open incidents",
+    Group.STOPPED: "Disabled or capped, can be put back",
+    Group.SPENDING: "By spend this week",
+}
+
+
+def _group_title(group: Group, n_keys: int) -> str:
+    if group is Group.SPENDING and n_keys > MOST_SPENDING:
+        return f"{_TITLES[group]}: the first {MOST_SPENDING} of {n_keys:,}"
+    return f"{_TITLES[group]}: {n_keys:,}"
+
+
+def _folded(quiet: Sequence[Standing]) -> tuple[Words, ...]:
+    """Keys nobody has to look at, in a line for each kind."""
+    disabled = [each for each in quiet if each.key.settings.is_disabled]
+    idle = [each for each in quiet if not each.key.settings.is_disabled]
+    told: list[Words] = []
+    for said, theirs in (("without usage lately", idle), ("disabled long ago or by others", disabled)):
+        if theirs:
+            named = ", ".join(shorten(_called(each.key), 40) for each in theirs[:MOST_NAMED])
+            more = f" and {len(theirs) - MOST_NAMED:,} more" if len(theirs) > MOST_NAMED else ""
+            told.append((f"{count(len(theirs), 'key')} {said}: {named}{more}",))
+    return tuple(told)
 
 
 def _called(key: ApiKey) -> str:
@@ -228,36 +265,34 @@ def _mark(standing: Standing) -> Mark:
     return Mark.OFF if standing.key.settings.is_disabled else Mark.FINE
 
 
-def _summary(standings: Sequence[Standing]) -> str:
+def _summary(standings: Sequence[Standing], groups: Mapping[Group, Sequence[Standing]]) -> str:
     today = [each.key.usage_daily_nusd for each in standings if each.key.usage_daily_nusd is not None]
     usual = [each.usual_day_nusd for each in standings if each.usual_day_nusd is not None]
     n_open = sum(len(each.incidents) for each in standings)
-    n_disabled = sum(each.key.settings.is_disabled for each in standings)
-    parts = [f"{money(sum(today))} today" if today else "today's spend is not known"]
-    parts[0] += f", usual day {money(sum(usual))}" if usual and today else ""
-    parts.append(count(n_open, "open incident") if n_open else "no open incidents")
-    parts += [f"{n_disabled:,} disabled"] if n_disabled else []
-    return " · ".join(parts)
+    n_stopped = sum(each.stopped is not None for each in (*groups[Group.INCIDENTS], *groups[Group.STOPPED]))
+    parts = [count(n_open, "open incident") if n_open else "no open incidents"]
+    parts += [f"{n_stopped:,} disabled or capped"] if n_stopped else []
+    spent = f"{money(sum(today))} today" if today else "today's spend is not known"
+    return " · ".join([*parts, spent + (f", usual day {money(sum(usual))}" if usual and today else "")])
 
 
-def _today(standing: Standing) -> str:
-    return f"today {_against(standing.key.usage_daily_nusd, standing.usual_day_nusd, 'day')}"
+def _spend(standing: Standing) -> str:
+    """This week, by which keys are ordered, and today, each against its usual."""
+    key, usual = standing.key, standing.usual_day_nusd
+    week = _against(key.usage_weekly_nusd, "this week", None if usual is None else DAYS_A_WEEK * usual)
+    today = _against(key.usage_daily_nusd, "today", usual)
+    return f"{week} · {today}{' (usual not known yet)' if usual is None else ''}"
 
 
-def _week(standing: Standing) -> str:
-    usual = None if standing.usual_day_nusd is None else DAYS_A_WEEK * standing.usual_day_nusd
-    return f"this week {_against(standing.key.usage_weekly_nusd, usual, 'week')}"
-
-
-def _against(spent: int | None, usual: int | None, noun: str) -> str:
+def _against(spent: int | None, when: str, usual: int | None) -> str:
     if spent is None:
-        return "not known"
+        return f"{when} not known"
     if usual is None:
-        return f"{money(spent)} (usual {noun} not known yet)"
+        return f"{money(spent)} {when}"
     if usual <= 0:
-        return f"{money(spent)} (usually nothing)"
-    times = f": {multiple(spent, usual)} that" if spent > NOTABLE * usual else ""
-    return f"{money(spent)} (usual {noun} {money(usual)}{times})"
+        return f"{money(spent)} {when} (usually nothing)"
+    times = f", {multiple(spent, usual)} that" if spent > NOTABLE * usual else ""
+    return f"{money(spent)} {when} (usual {money(usual)}{times})"
 
 
 def _limit(key: ApiKey) -> str:

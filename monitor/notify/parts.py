@@ -31,7 +31,7 @@ def parts(message: Message) -> tuple[Message, ...]:
     if not message.sections:
         return (message,)
     (heading, lines), *others = message.sections
-    pages = list(_pages(lines))
+    pages = list(paged(lines))
     if len(pages) <= 1:
         return (message,)
     thread = message.thread or message.message_id
@@ -57,13 +57,14 @@ def parts(message: Message) -> tuple[Message, ...]:
     )
 
 
-def _pages(lines: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def paged(lines: Sequence[str], *, most: int = MOST_LINES) -> Iterator[tuple[str, ...]]:
+    """The lines, as many at a time as one message holds."""
     page: list[str] = []
     size = 0
     for line in lines:
         shown = shorten(one_line(line), _LONGEST_LINE)
         n_characters = len(json.dumps(mrkdwn(shown))) + 10
-        if page and (len(page) == MOST_LINES or size + n_characters > MOST_CHARACTERS):
+        if page and (len(page) == most or size + n_characters > MOST_CHARACTERS):
             yield tuple(page)
             page, size = [], 0
         page.append(shown)

@@ -26,8 +26,13 @@ class Pressed:
 
     @property
     def by(self) -> str:
-        """How the presser is written down: the id is the identity, the name is for reading."""
-        return f"slack:{self.user_id} ({self.user_name})" if self.user_name else f"slack:{self.user_id}"
+        """How the presser is written down."""
+        return slack_person(self.user_id, self.user_name)
+
+
+def slack_person(user_id: str, user_name: str) -> str:
+    """How somebody at Slack is written down: the id is the identity, the name is for reading."""
+    return f"slack:{user_id} ({user_name})" if user_name else f"slack:{user_id}"
 
 
 def read_presses(payload: Mapping[str, Any]) -> tuple[Pressed, ...]:

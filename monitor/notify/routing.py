@@ -9,6 +9,7 @@ from typing import Final
 
 from monitor.config import Route
 from monitor.domain import ApiKey
+from monitor.domain.matching import conditions, is_in_workspace, is_named
 
 CREATOR: Final = "the key's creator"
 """How `Destination.why` begins where messages go to the creator."""
@@ -57,7 +58,8 @@ def route(
         return Destination(default_channel, "", "slack.default_channel: not about a known key")
     for number, each in enumerate(routes, start=1):
         if _matches(each, key, workspaces):
-            return Destination(each.channel, each.owner or each.channel, f"routes[{number}]: {_conditions(each)}")
+            said = conditions(each.key_name, workspace=each.workspace, creator=each.creator)
+            return Destination(each.channel, each.owner or each.channel, f"routes[{number}]: {said}")
     if creators is None:
         return Destination(default_channel, "", "slack.default_channel: no route matches")
     creator = creators.get(key.creator_user_id) if key.creator_user_id else None
@@ -102,17 +104,8 @@ def owners(
 
 
 def _matches(each: Route, key: ApiKey, workspaces: Mapping[str, str]) -> bool:
-    if each.workspace is not None:
-        workspace_name = workspaces.get(key.workspace_id or "")
-        if each.workspace not in {key.workspace_id, workspace_name}:
-            return False
-    if each.creator is not None and each.creator != key.creator_user_id:
-        return False
-    return re.search(each.key_name, key.key_name) is not None
-
-
-def _conditions(each: Route) -> str:
-    said = [f"key_name {each.key_name!r}"] if each.key_name != ".*" else []
-    said += [f"workspace {each.workspace!r}"] if each.workspace is not None else []
-    said += [f"creator {each.creator!r}"] if each.creator is not None else []
-    return ", ".join(said) or "every key"
+    return (
+        (each.workspace is None or is_in_workspace(key, each.workspace, workspaces))
+        and (each.creator is None or each.creator == key.creator_user_id)
+        and is_named(key, each.key_name)
+    )

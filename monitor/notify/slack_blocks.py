@@ -42,6 +42,9 @@ _QUIET_SYMBOLS: Final[Mapping[MessageKind, str]] = {
     MessageKind.REHEARSAL: "\N{PERFORMING ARTS}",
 }
 
+_SAYS_IT_ALL: Final = frozenset({MessageKind.ALERT, MessageKind.ACTION})
+"""Kinds whose summary names the key and the money: a notification has room for some hundred letters."""
+
 _LOOK_ALIKES: Final = str.maketrans(
     {"*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"}
 )
@@ -76,7 +79,8 @@ def render(message: Message, *, has_buttons: bool = False) -> tuple[str, list[Bl
     `text` is what notifications and screen readers show; `metadata` carries the message_id, by which a message whose delivery
     is in doubt is looked up. Lists that do not fit are cut to the most that does, and end in "and N more"."""
     tidy = _tidied(message if has_buttons else replace(message, ask=None))
-    text = fit(f"{_symbol(tidy)} {tidy.title}: {tidy.summary}", MAX_TEXT)
+    said = tidy.summary if message.kind in _SAYS_IT_ALL else f"{tidy.title}: {tidy.summary}"
+    text = fit(f"{_symbol(tidy)} {said}", MAX_TEXT)
     return text, _blocks_that_fit(tidy), metadata(message)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.domain import Severity
-from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
+from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words, left_out
 from monitor.notify.slack_blocks import (
     MAX_BLOCKS,
     MAX_HEADER,
@@ -22,7 +22,7 @@ from monitor.notify.slack_blocks import (
     fit,
     size,
 )
-from monitor.wording import count, one_line, shorten
+from monitor.wording import one_line, shorten
 
 MAX_PIECE: Final = 400
 MAX_TITLE: Final = 200
@@ -61,19 +61,22 @@ def home(page: Page) -> dict[str, Any]:
 
 
 def blocks(page: Page, room: Room) -> list[Block]:
-    """As many entries as there is room for, the first ones; then how many were left out and how to see them."""
+    """As many entries as there is room for, the first ones, under their headings; then how many were left out and how to see them,
+    and what is folded."""
     head = [_header(page.title), _section(_mrkdwn(page.summary) or "-")]
-    feet = [_context(text) for text in map(_mrkdwn, page.notes) if text.strip()]
+    feet = [_context(text) for text in map(_mrkdwn, (*page.folded, *page.notes)) if text.strip()]
     n_free = room.blocks - len(head) - len(feet) - 1
     left = room.size - size([*head, *feet, _left_out(page, 10**6)])
     shown: list[Block] = []
-    for each in page.entries[:n_free]:
-        block = _section(_entry(each))
-        left -= size([block])
-        if left < 0:
+    n_shown, group = 0, ""
+    for each in page.entries:
+        added = [*([_header(each.group)] if each.group not in {"", group} else []), _section(_entry(each))]
+        left -= size(added)
+        if left < 0 or len(shown) + len(added) > n_free:
             break
-        shown.append(block)
-    n_left = len(page.entries) - len(shown)
+        shown += added
+        n_shown, group = n_shown + 1, each.group
+    n_left = len(page.entries) - n_shown + page.n_more
     return [*head, *shown, *([_left_out(page, n_left)] if n_left else []), *feet]
 
 
@@ -89,8 +92,7 @@ def _entry(each: Entry) -> str:
 
 
 def _left_out(page: Page, n: int) -> Block:
-    said = count(n, page.noun)
-    return _section(f"*and {n:,} more {said.partition(' ')[2]}*, not shown here.{_mrkdwn(page.rest)}")
+    return _section(f"*{left_out(page, n).replace(', not', '*, not')}{_mrkdwn(page.rest)}")
 
 
 def _mrkdwn(words: Words) -> str:

@@ -1,6 +1,7 @@
-"""The one message of many keys that turned unusual together, as it stands now: every key with its state, and what it comes to.
+"""The one message of many keys at once, as it stands now: what they come to, the dearest with their owners, and in its thread every
+key with its state.
 
-It takes the place of the first message of the event's thread; what does not fit goes on in that thread (`parts`). Pure."""
+It takes the place of the first message of its thread. The same facts give the same messages. Pure."""
 
 from __future__ import annotations
 
@@ -11,23 +12,33 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from monitor.domain import ApiKey, Incident, IncidentState, Message, MessageKind
+from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind
 from monitor.notify.message import RESTORE, REVOKE
+from monitor.notify.parts import paged
 from monitor.notify.wording import short_hash
 from monitor.wording import count, duration, moment, money, name, one_line, shorten
 
+SHOWN: Final = 8
+"""So many keys are shown in the message itself; of more the `TOP` dearest, and all of them in its thread."""
+
+TOP: Final = 5
+
 FULL: Final = 40
-"""Up to so many incidents have a line each; of more, the worst `WORST` have, and the others are named together by their state."""
+"""In the thread, of up to so many the dollars and owners are told too; of more only name and hash."""
 
-WORST: Final = 15
-_LINE: Final = 500
-"""Of a line with many names, in UTF-16 units as sinks count that write & < > as entities: none is cut."""
+BEGAN: Final = "What happened"
 
-_NAMES: Final = (24, 12, 6, 0)
+_NAME: Final = 60
+"""Letters of a name in a line of its own: two lines of a telephone."""
+
+MOST_LINES: Final = 100
+"""Keys in one message of the thread."""
+
+_NAMES: Final = (40, 24, 12, 6, 0)
 """Letters of a name among many: the fewer, the more names there are. The hash says which key it is."""
 
 _MOST: Final = 24_000
-"""Characters of all lines with many names, as the narrowest sink counts: some four messages."""
+"""Characters of all lines of the thread, as the narrowest sink counts: some four messages."""
 
 _STATES: Final = {
     IncidentState.OPEN: "open",
@@ -36,14 +47,18 @@ _STATES: Final = {
     IncidentState.RESOLVED: "over",
 }
 _ORDER: Final = tuple(_STATES)
+_DISABLED: Final = "key disabled"
+_COUNTED: Final = ("open", "disabled", "looked after", "snoozed", "over")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One incident of the event, and its key; None where the key is not known any more."""
+    """One incident of those told together, and its key; None where the key is not known any more. `owner`: empty where nobody is
+    known."""
 
     incident: Incident
     key: ApiKey | None
+    owner: str = ""
 
     @property
     def is_disabled(self) -> bool:
@@ -54,36 +69,60 @@ class Member:
     def state(self) -> str:
         """Where it stands, in few words."""
         said = _STATES[self.incident.state]
-        return f"{said}, key disabled" if self.is_disabled else said
+        if not self.is_disabled:
+            return said
+        return _DISABLED if self.incident.state is IncidentState.OPEN else f"{said}, {_DISABLED}"
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether nothing was done about it yet, by anybody."""
+        return self.incident.state is IncidentState.OPEN and not self.is_disabled
 
 
-def card(root: Message, event: Incident, members: Sequence[Member]) -> Message:
-    """The message as it stands, however long: `parts` makes messages of it. The same facts give the same message."""
+def pages(root: Message, event: Incident, members: Sequence[Member]) -> tuple[Message, ...]:
+    """`root` as it stands now, and its continuations, however many: every key is named in one of them."""
+    thread = root.thread or root.message_id
     ordered = sorted(members, key=_rank)
-    n_alive = sum(each.incident.is_alive for each in members)
-    n_keys = count(len({each.incident.key_hash for each in members}), "key")
-    title = (
-        f"{n_keys} together: {n_alive:,} not over" if event.is_alive else f"Over: {n_keys} that turned unusual together"
-    )
-    return replace(
-        root,
-        kind=root.kind if event.is_alive else MessageKind.RESOLVED,
-        severity=event.severity,
-        title=title,
-        summary=f"{_counted(members)}. {_money(event, members)}",
-        facts=(),
-        evidence=(),
-        sections=(
-            ("Keys", tuple(_lines(ordered))),
-            ("What to do", (f"To stop one by hand: {REVOKE} KEY",))
-            if event.is_alive
-            else ("In all", _total(event, members)),
-            ("How it began", (one_line(root.summary),)),
+    first = _first(root, event, ordered)
+    if len(members) <= SHOWN:
+        return (first,)
+    listed = list(_listed(ordered))
+    return (
+        replace(first, thread=thread),
+        *(
+            replace(
+                first,
+                message_id=f"{root.message_id}~{number}",
+                title=f"All {count(len(members), 'key')}{f' ({number - 1} of {len(listed)})' if len(listed) > 1 else ''}",
+                summary="By state, the dearest first.",
+                sections=sections,
+                thread=thread,
+            )
+            for number, sections in enumerate(listed, start=2)
         ),
-        undo="",
-        footer=f"{event.incident_id} · last seen {moment(event.last_seen_at)}",
-        ask=None,
-        picture=None,
+    )
+
+
+def as_one(event_id: str, incidents: Sequence[Incident]) -> Incident:
+    """Incidents told together, as one that is over with the last of them: for those that are no event of their own."""
+    worst = max(incidents, key=lambda each: (each.severity, each.at_risk_nusd, each.incident_id))
+    alive = [each for each in incidents if each.is_alive]
+    ends = [each.resolved_at for each in incidents if each.resolved_at is not None]
+    return replace(
+        worst,
+        incident_id=event_id,
+        key_hash="",
+        kind=IncidentKind.PLATFORM,
+        state=IncidentState.OPEN if alive else IncidentState.RESOLVED,
+        opened_at=max(each.noticed_at for each in incidents),
+        onset_at=min(each.onset_at for each in incidents),
+        last_seen_at=max(each.last_seen_at for each in incidents),
+        resolved_at=None if alive else max(ends, default=worst.last_seen_at),
+        resolution=None,
+        spent_nusd=sum(each.spent_nusd for each in incidents),
+        per_hour_nusd=sum(each.per_hour_nusd for each in alive),
+        at_risk_nusd=sum(each.at_risk_nusd for each in alive),
+        members=tuple(each.incident_id for each in incidents),
     )
 
 
@@ -99,75 +138,119 @@ def states(event: Incident, members: Sequence[Member]) -> tuple[str, ...]:
     return (event.state.value, *sorted(f"{each.incident.incident_id} {each.state}" for each in members))
 
 
-def _rank(member: Member) -> tuple[int, int, str]:
-    incident = member.incident
-    return _ORDER.index(incident.state), -incident.at_risk_nusd, incident.incident_id
-
-
-def _lines(ordered: Sequence[Member]) -> list[str]:
-    n_full = len(ordered) if len(ordered) <= FULL else WORST
-    full = [_full(each) for each in ordered[:n_full]]
-    by_state: dict[str, list[Member]] = {}
-    for each in ordered[n_full:]:
-        by_state.setdefault(each.state, []).append(each)
-    for length in _NAMES:
-        together = [
-            line
-            for state, theirs in by_state.items()
-            for line in _named_together(f"{state} ({len(theirs):,}): ", theirs, length)
-        ]
-        if sum(len(json.dumps(line)) for line in together) <= _MOST:
-            break
-    return [*full, *together]
-
-
-def _full(member: Member) -> str:
-    incident = member.incident
-    now = f", {money(incident.per_hour_nusd)}/h now" if incident.is_alive else ""
-    called = name(member.key.key_name) if member.key else "(not in the inventory)"
-    return (
-        f"{member.state}: {called} {short_hash(incident.key_hash)}: {money(incident.spent_nusd)} above usual{now},"
-        f" {incident.incident_id}"
+def _first(root: Message, event: Incident, ordered: Sequence[Member]) -> Message:
+    told = next((lines for heading, lines in root.sections if heading == BEGAN), (root.summary,))
+    began = tuple(one_line(line).replace("`", "") for line in told)  # sinks escape them: they would only be in the way
+    is_all = len(ordered) <= SHOWN
+    dearest = sorted(ordered, key=_dearest)
+    shown = [_full(each) for each in (dearest if is_all else dearest[:TOP])]
+    shown += [] if is_all else [f"All {len(ordered):,} keys by state: in this thread."]
+    sections = [("Keys" if is_all else f"The {TOP} dearest", tuple(shown)), (BEGAN, began)]
+    if not event.is_alive:
+        sections.insert(1, ("In all", _ending(event, ordered)))
+    elif not any(REVOKE in line for line in began):
+        sections.append(("What to do", (f"To stop one by hand: {REVOKE} KEY",)))
+    return replace(
+        root,
+        kind=root.kind if event.is_alive else MessageKind.RESOLVED,
+        severity=event.severity,
+        title=_title(event, ordered),
+        summary=_headline(event, ordered),
+        facts=(),
+        evidence=(),
+        sections=tuple(sections),
+        undo="",
+        footer=f"{event.incident_id} · last seen {moment(event.last_seen_at)}",
+        ask=None,
+        picture=None,
     )
 
 
-def _named_together(head: str, members: Sequence[Member], length: int) -> Iterator[str]:
-    """By name and hash, many to a line, each line with the state in front."""
-    line = head
-    for each in members:
-        called = shorten(one_line(each.key.key_name), length) if each.key else ""
-        entry = f"{called} {short_hash(each.incident.key_hash)}".strip()
-        if line != head and _units(line) + _units(entry) + 2 > _LINE:
-            yield line
-            line = head
-        line = f"{line}{entry}" if line == head else f"{line}, {entry}"
-    yield line
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le", "replace")) // 2 + 4 * sum(text.count(char) for char in "&<>")
-
-
-def _counted(members: Sequence[Member]) -> str:
-    states = Counter(_STATES[each.incident.state] for each in members)
-    said = ", ".join(f"{states[each]:,} {each}" for each in _STATES.values() if states[each])
-    n_disabled = len({each.incident.key_hash for each in members if each.is_disabled})
-    disabled = f"; {count(n_disabled, 'key')} disabled" if n_disabled else ""
-    return f"{count(len(members), 'incident')}: {said}{disabled}"
-
-
-def _money(event: Incident, members: Sequence[Member]) -> str:
-    spent = money(sum(each.incident.spent_nusd for each in members))
+def _title(event: Incident, members: Sequence[Member]) -> str:
+    keys = count(len({each.incident.key_hash for each in members}), "key")
+    spent = f"{money(_spent(members))} above usual"
     if not event.is_alive:
-        return f"{spent} above usual in all."
-    return f"{spent} above usual so far, {money(event.per_hour_nusd)}/h now, {money(event.at_risk_nusd)} at risk."
+        return f"Over: {keys} at once, {spent} in all"
+    n_left = sum(each.needs_somebody for each in members)
+    if n_left == len(members):
+        return f"{keys} at once: {spent}"
+    return f"{keys} at once, {f'{n_left:,} still' if n_left else 'none left'} open: {spent}"
 
 
-def _total(event: Incident, members: Sequence[Member]) -> tuple[str, ...]:
-    """The line it closes with."""
-    lines = [f"{_counted(members)}. {_money(event, members)}"]
+def _headline(event: Incident, members: Sequence[Member]) -> str:
+    """What the title does not say: since when, how fast, and where they stand."""
+    counted = Counter("disabled" if each.state == _DISABLED else _STATES[each.incident.state] for each in members)
+    said = ", ".join(f"{counted[state]:,} {state}" for state in _COUNTED if counted[state])
+    if not event.is_alive:
+        span = f"From {moment(event.onset_at)} to {moment(event.last_seen_at)}"
+        return f"{span}." if set(counted) == {"over"} else f"{span}: {said}."
+    rate = f"{money(event.per_hour_nusd)}/h now, {money(event.at_risk_nusd)} at risk"
+    return f"{rate}, since {moment(event.onset_at)}: {said}."
+
+
+def _spent(members: Sequence[Member]) -> int:
+    return sum(each.incident.spent_nusd for each in members)
+
+
+def _rank(member: Member) -> tuple[int, bool, int, str]:
+    incident = member.incident
+    return _ORDER.index(incident.state), member.is_disabled, -incident.spent_nusd, incident.incident_id
+
+
+def _dearest(member: Member) -> tuple[bool, int, str]:
+    """What still needs somebody first, then by dollars."""
+    return not member.needs_somebody, -member.incident.spent_nusd, member.incident.incident_id
+
+
+def _listed(ordered: Sequence[Member]) -> Iterator[tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The sections of each message that lists all keys: one a state, a key on each line."""
+    members = list(ordered)
+    for lines in paged(_lines(ordered), most=MOST_LINES):
+        by_state: dict[str, list[str]] = {}
+        for each, line in zip(members, lines, strict=False):
+            by_state.setdefault(each.state, []).append(line)
+        members = members[len(lines) :]
+        counted = Counter(each.state for each in ordered)
+        yield tuple((_capital(f"{state}: {counted[state]:,}"), tuple(theirs)) for state, theirs in by_state.items())
+
+
+def _lines(ordered: Sequence[Member]) -> list[str]:
+    if len(ordered) <= FULL:
+        return [_dollars(each) for each in ordered]
+    shown: list[str] = []
+    for length in _NAMES:
+        shown = [_named(each, length) for each in ordered]
+        if sum(len(json.dumps(line)) for line in shown) <= _MOST:
+            break
+    return shown
+
+
+def _named(member: Member, length: int) -> str:
+    called = shorten(one_line(member.key.key_name), length) if member.key else ""
+    return f"{called} {short_hash(member.incident.key_hash)}".strip()
+
+
+def _full(member: Member) -> str:
+    return f"{_dollars(member)}, {member.state}"
+
+
+def _dollars(member: Member) -> str:
+    """Dollars first, then which key it is and whose."""
+    incident = member.incident
+    now = f", {money(incident.per_hour_nusd)}/h now" if incident.is_alive else ""
+    called = shorten(name(member.key.key_name), _NAME) if member.key else "(not in the inventory)"
+    owner = f", {shorten(one_line(member.owner), _NAME)}" if one_line(member.owner) else ""
+    return f"{money(incident.spent_nusd)}{now}: {called} {short_hash(incident.key_hash)}{owner}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ending(event: Incident, members: Sequence[Member]) -> tuple[str, ...]:
+    """The lines it closes with."""
     noticed = duration(max(timedelta(), event.opened_at - event.onset_at))
-    lines.append(f"From {moment(event.onset_at)} to {moment(event.last_seen_at)}; noticed {noticed} after it began.")
+    lines = [f"Total damage {money(_spent(members))} above usual; noticed {noticed} after it began."]
     lines += [f"Why: {one_line(event.resolution)}"] if event.resolution else []
     if any(each.is_disabled for each in members):
         lines.append(f"To put a disabled key back: {RESTORE} KEY")

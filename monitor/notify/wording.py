@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from monitor.domain import Action, ApiKey, Cause, Dimension, Quality, Reason, Rung, Verb, Verdict
@@ -42,6 +42,9 @@ MEANS: Final[Mapping[Verb, str]] = {
 
 _FOR_A_CAP: Final = "its usage crossed the threshold for a cap"
 
+MOST_CAUSES: Final = 5
+"""More are not read on a telephone; `explain` tells all."""
+
 SHORT_HASH: Final = 12
 """Digits of a key's hash that people see and type."""
 
@@ -71,6 +74,14 @@ def cause_line(cause: Cause) -> str:
     noun = "" if cause.dimension is None else f"{DIMENSIONS[cause.dimension]} "
     habit = "never used by this key before" if cause.is_first_seen else f"usually {money(cause.usual_nusd)}/h"
     return f"{money(cause.cost_nusd)}: {share(cause.share)} on {noun}{what}, {habit}"
+
+
+def cause_lines(causes: Sequence[Cause]) -> tuple[str, ...]:
+    """The causes that an alert tells, ranked. The one that sums the others up is left out where they stand below it anyway."""
+    sums_up = bool(causes) and causes[0].dimension is None and causes[0].value == "spend"
+    by_dimension = sum(each.dimension is not None for each in causes)
+    told = causes[1:] if sums_up and by_dimension >= 2 else causes
+    return tuple(cause_line(each) for each in told[:MOST_CAUSES])
 
 
 def why(action: Action) -> str:

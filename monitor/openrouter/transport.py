@@ -146,7 +146,8 @@ class Transport:
             raise Unavailable(f"{call}: no complete answer within {self._deadline_s:g} s") from error
         except httpx.HTTPError as error:
             reason = clean(str(error), secret=self._secret) or "connection lost"
-            raise Unavailable(f"{call}: {type(error).__name__}: {reason}") from error
+            hint = "; check the network, and openrouter.base_url" if isinstance(error, httpx.ConnectError) else ""
+            raise Unavailable(f"{call}: {type(error).__name__}: {reason}{hint}") from error
         except BadPayload as error:
             raise BadPayload(f"{call}: {error}") from error
         now = self._clock.now()

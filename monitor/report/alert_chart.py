@@ -160,6 +160,16 @@ def label(band: Band) -> str:
     return name(band.model.rsplit("/", 1)[-1], fallback="(no name)")
 
 
+def dearest(shown: Chart) -> int | None:
+    """Nano-dollars of the dearest hour of the incident; None where that is within the usual range, or outside the picture."""
+    inside = (shown.hours_s + HOUR_S > shown.onset_at.timestamp()) & (shown.hours_s <= shown.last_seen_at.timestamp())
+    if not inside.any():
+        return None
+    at = int(np.where(inside, shown.spent_nusd, -1).argmax())
+    spent, usual = int(shown.spent_nusd[at]), float(np.nan_to_num(shown.high_nusd)[at])
+    return spent if spent > usual else None
+
+
 def usual_range(shown: Chart) -> str:
     """The range of the hour in which it began, in words; the middle of all ranges where that hour's is not known."""
     at = int(np.searchsorted(shown.hours_s, int(shown.onset_at.timestamp()), side="right")) - 1

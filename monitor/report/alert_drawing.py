@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from monitor.domain import HOUR_S, NUSD
-from monitor.report.alert_chart import MOST_MARKS, Band, Chart, gaps, label, usual_range
+from monitor.report.alert_chart import MOST_MARKS, Band, Chart, dearest, gaps, label, usual_range
 from monitor.wording import money, shorten
 
 SIZE: Final = (1040, 900)
@@ -75,7 +75,7 @@ def _settings() -> Iterator[None]:
 def _frame(axes: Axes, shown: Chart) -> None:
     first, last = float(shown.hours_s[0]), float(shown.hours_s[-1] + HOUR_S)
     highest = max(int(shown.spent_nusd.max(initial=0)), int(np.nan_to_num(shown.high_nusd).max(initial=0)), NUSD // 100)
-    axes.set_xlim(first, last)
+    axes.set_xlim(first, last + (last - first) / 100)  # the newest hour must not lie on the edge
     axes.set_ylim(0, highest * 1.08)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -105,11 +105,17 @@ def _ground(axes: Axes, shown: Chart) -> None:
     axes.axvspan(begin, end, color=_INCIDENT, linewidth=0, zorder=0.5)
     axes.axvline(begin, color=_COLORS[0], linewidth=1.6, linestyle=(0, (4, 3)), zorder=4)
     is_late = begin > left + (right - left) * 0.6
-    said = f"began {shown.onset_at.astimezone(UTC):%H:%M} UTC"
+    said = f"began {shown.onset_at.astimezone(UTC):%H:%M} UTC{_peak(shown)}"
     axes.annotate(
         said, (begin, axes.get_ylim()[1]), (-6 if is_late else 6, -2), textcoords="offset points",
         ha="right" if is_late else "left", va="top", color=_COLORS[0], fontweight="bold", zorder=6,
     )  # fmt: skip
+
+
+def _peak(shown: Chart) -> str:
+    """The dearest hour of the incident: a bar of minutes is too thin to be read off."""
+    peak = dearest(shown)
+    return "" if peak is None else f"\nup to {money(peak)} an hour"
 
 
 def _marks(axes: Axes, shown: Chart) -> None:
@@ -121,7 +127,7 @@ def _marks(axes: Axes, shown: Chart) -> None:
         is_late = at > left + (right - left) * 0.6
         axes.annotate(
             f"{mark.said} {mark.at.astimezone(UTC):%H:%M} UTC",
-            (at, axes.get_ylim()[1]), (-6 if is_late else 6, -2 - 20 * no), textcoords="offset points",
+            (at, axes.get_ylim()[1]), (-6 if is_late else 6, -22 - 20 * no), textcoords="offset points",
             ha="right" if is_late else "left", va="top", color=_INK, fontweight="bold", zorder=6,
             bbox={"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         )  # fmt: skip
@@ -134,7 +140,10 @@ def _bands(axes: Axes, shown: Chart) -> None:
     for band, color in zip(shown.bands, _colors(shown.bands), strict=True):
         costs = band.cost_nusd.astype(np.float64)
         top = floor + np.append(costs, costs[-1:])
-        axes.fill_between(edges, floor, top, step="post", color=color, linewidth=0, zorder=2)
+        thin = (
+            1.5 if color == _COLORS[0] else 0
+        )  # an hour is three pixels wide on a telephone: the dearest must be seen
+        axes.fill_between(edges, floor, top, step="post", color=color, linewidth=thin, zorder=2)
         floor = top
 
 

@@ -35,7 +35,9 @@ def attention(digest: Digest) -> list[str]:
     if digest.owner is None and digest.alerts.is_over_budget:
         said.append(f"Alerts: {alert_line(digest.alerts)}; tell the monitor which were false, it learns from that")
     if digest.owner is None and digest.health.n_undelivered:
-        said.append(f"{count(digest.health.n_undelivered, 'message')} could not be delivered and will not be")
+        said.append(
+            f"{count(digest.health.n_undelivered, 'message')} could not be delivered and will not be tried again"
+        )
     return said
 
 

@@ -104,14 +104,17 @@ def rows(found: Summary) -> tuple[tuple[str, str], ...]:
 
 
 def short_line(found: Summary) -> str:
-    """For people: all in one line."""
+    """For people: those that are known, in one line."""
     if not found.n_incidents:
         return NONE
     said = [
-        f"{word} {'–' if taken.median is None else duration(taken.median)}"
+        f"{word} {duration(taken.median)}"
         for word, (_, taken) in zip(("detect", "acknowledge", "disable or cap", "resolve"), found.named, strict=True)
+        if taken.median is not None
     ]
-    return f"{', '.join(said)} (medians of {count(found.n_incidents, 'incident')})"
+    if not said:
+        return f"none known yet ({count(found.n_incidents, 'incident')})"
+    return f"{', '.join(said)} ({'median' if len(said) == 1 else 'medians'} of {count(found.n_incidents, 'incident')})"
 
 
 def _said(taken: Taken, n_incidents: int) -> str:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from monitor.domain import HOUR_S, Action, ActionState, Finding, Incident, Spend, Verb
+from monitor.domain import HOUR_S, Action, ActionState, Finding, Incident, Verb
 from monitor.report.figures import Alerts
 from monitor.report.weeks import Window
 
@@ -75,10 +75,5 @@ def _saved(action: Action, findings: Sequence[Finding], people_within: timedelta
     if not before:
         return 0
     spend = max(before, key=lambda each: each.at).spend
-    saved = _unusual_per_hour(spend) * int(people_within.total_seconds()) // HOUR_S
+    saved = spend.unusual_per_hour_nusd * int(people_within.total_seconds()) // HOUR_S
     return saved if spend.limit_remaining_nusd is None else min(saved, max(0, spend.limit_remaining_nusd))
-
-
-def _unusual_per_hour(spend: Spend) -> int:
-    excess = spend.per_hour_nusd - spend.expected_per_hour_nusd
-    return max(0, excess, spend.novel_per_hour_nusd, spend.unexplained_nusd)

@@ -77,16 +77,22 @@ def headline(digest: Digest) -> str:
     n_used = sum(1 for each in there if each.spent_nusd)
     said = (
         f"{n_used:,} of {count(len(there), 'key')} spent {money(digest.spent_nusd)}"
-        f" ({change(digest.spent_nusd, digest.before_nusd)} against {money(digest.before_nusd)} the week before"
+        f" ({_against(digest.spent_nusd, digest.before_nusd)} {money(digest.before_nusd)} the week before"
     )
     usual = digest.norm_of(digest.norm_nusd)
-    said += f", {change(digest.spent_nusd, usual)} against a usual {money(usual)})" if usual is not None else ")"
+    said += f", {_against(digest.spent_nusd, usual)} the usual {money(usual)})" if usual is not None else ")"
     n_disabled = sum(1 for each in digest.actions if each.verb is Verb.DISABLE and each.state is ActionState.DONE)
     n_failed = sum(1 for each in digest.actions if each.state is ActionState.FAILED)
     rest = [count(len(digest.incidents), "incident"), f"{count(n_disabled, 'key')} disabled"]
     rest += [f"{count(n_failed, 'action')} failed"] if n_failed else []
     rest.append(f"{count(len(digest.without_limit), 'live key')} without a limit")
     return f"{said}; {', '.join(rest)}."
+
+
+def _against(now_nusd: int, before_nusd: int) -> str:
+    """+12% against …, 7.2 times as much as …"""
+    said = change(now_nusd, before_nusd)
+    return f"{said} {'as' if said.endswith('as much') else 'against'}"
 
 
 def norm(digest: Digest) -> str:
@@ -108,7 +114,7 @@ def forecast(month: Forecast | None) -> str:
     if money(month.low_nusd) == money(month.high_nusd):
         return f"about {money(month.expected_nusd)} ({money(month.spent_nusd)} spent so far)"
     return (
-        f"about {money(month.expected_nusd)}, 8 in 10 that between {money(month.low_nusd)} and {money(month.high_nusd)}"
+        f"about {money(month.expected_nusd)}, 8 in 10 times between {money(month.low_nusd)} and {money(month.high_nusd)}"
         f" ({money(month.spent_nusd)} spent so far)"
     )
 

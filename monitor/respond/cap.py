@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from monitor.domain import NUSD, Action, ApiKey, KeySettings, Verb, used_nusd
+from monitor.domain import NUSD, Action, ApiKey, KeySettings, Verb, is_limited_to, used_nusd
 from monitor.errors import ActionFailed, NotFound
 from monitor.respond import reading
 from monitor.respond.base import KeyControl
@@ -62,7 +62,7 @@ async def _lowered(control: KeyControl, action: Action, limit_usd: float, *, che
     key_hash = action.key_hash
     try:
         before = await reading.read(control, key_hash, is_after_change=False)
-        if _is_at_most(before, limit_usd):
+        if is_limited_to(before, limit_usd):
             return f"limit was {before.settings.limit_usd:g} USD already"
         if action.prior is not None and _differs(before.settings, action.prior):
             raise ActionFailed(
@@ -87,7 +87,7 @@ async def _lowered(control: KeyControl, action: Action, limit_usd: float, *, che
 
 async def _is_as_low(control: KeyControl, action: Action, limit_usd: float) -> bool:
     try:
-        return _is_at_most(await control.read(action.key_hash), limit_usd)
+        return is_limited_to(await control.read(action.key_hash), limit_usd)
     except NotFound:
         return True
 
@@ -96,10 +96,6 @@ def _limit_of(action: Action) -> float:
     if action.limit_usd is None:
         raise ActionFailed(f"{action.action_id} does not say to what the limit is lowered", permanent=True)
     return action.limit_usd
-
-
-def _is_at_most(key: ApiKey, limit_usd: float) -> bool:
-    return key.settings.limit_usd is not None and key.settings.limit_usd <= limit_usd
 
 
 def _differs(found: KeySettings, other: KeySettings) -> bool:

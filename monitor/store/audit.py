@@ -19,6 +19,7 @@ from monitor.domain import (
     Incident,
     IncidentState,
     Verified,
+    incident_entry,
 )
 from monitor.domain.audit import EMPTY_TRAIL, chained, verified
 from monitor.errors import StoreError
@@ -122,20 +123,12 @@ def of_incident(incident: Incident, before: Incident | None, *, by: str = MONITO
         AuditKind.REOPENED: incident.reopened_at,
         AuditKind.ESCALATED: incident.escalated_at,
     }
-    return AuditEntry(
-        at=moments.get(kind) or incident.last_seen_at,
-        kind=kind,
-        by=by,
-        subject=incident.incident_id,
-        key_hash=incident.key_hash,
-        incident_id=incident.incident_id,
-        why=why,
-        detail={
-            "step": str(incident.step),
-            "severity": incident.severity.name.lower(),
-            "spent_nusd": str(incident.spent_nusd),
-        },
-    )
+    detail = {
+        "step": str(incident.step),
+        "severity": incident.severity.name.lower(),
+        "spent_nusd": str(incident.spent_nusd),
+    }
+    return incident_entry(incident, kind, at=moments.get(kind) or incident.last_seen_at, by=by, why=why, detail=detail)
 
 
 def _happened(incident: Incident, before: Incident | None) -> tuple[AuditKind | None, str]:

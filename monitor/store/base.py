@@ -229,9 +229,13 @@ class Outbox(Protocol):
         ...
 
     def entries(
-        self, *, states: Collection[Delivery] | None = None, thread: str | None = None
+        self,
+        *,
+        states: Collection[Delivery] | None = None,
+        thread: str | None = None,
+        thread_prefix: str | None = None,
     ) -> tuple[OutboxEntry, ...]:
-        """Entries, oldest first."""
+        """Entries, oldest first; those of one thread, or of all threads whose name begins with something."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -25,12 +26,8 @@ def check_file(path: Path) -> None:
     """Raises StoreCorrupt if SQLite's quick_check finds damage in the file, StoreError if it cannot be read."""
     if not path.is_file():
         raise StoreError(f"{path}: no such file")
-    with translated(path):
-        connection = connect(path, read_only=True)
-        try:
-            quick_check(connection, path)
-        finally:
-            connection.close()
+    with translated(path), closing(connect(path, read_only=True)) as connection:
+        quick_check(connection, path)
 
 
 def quick_check(connection: sqlite3.Connection, path: Path) -> None:
@@ -43,20 +40,19 @@ def quick_check(connection: sqlite3.Connection, path: Path) -> None:
 def restore_file(backup: Path, target: Path) -> Path | None:
     """Puts a checked copy of `backup` in place of the store `target`; the service must be stopped.
 
-    The store that was there is kept beside it, its name is returned (None: there was none). Raises StoreCorrupt if the
-    backup is damaged, StoreBusy if a process still has the store open."""
+    The store that was there is kept beside it, its name is returned (None: there was none); it stays in place where anything
+    fails. Raises StoreCorrupt if the backup is damaged, StoreBusy if a process still has the store open."""
     check_file(backup)
-    replaced = _set_aside(target) if target.exists() else None
-    with translated(backup):
-        source = connect(backup, read_only=True)
-        try:
-            _copy(source, target)
-        finally:
-            source.close()
-    return replaced
+    if target.exists() and target.samefile(backup):
+        raise StoreError(f"{backup}: this is the store itself; name a backup (they lie in backups/ beside it)")
+    kept: list[Path] = []
+    with translated(backup), closing(connect(backup, read_only=True)) as source:
+        _copy(source, target, before=lambda: kept.extend([_set_aside(target)] if target.exists() else []))
+    return kept[0] if kept else None
 
 
-def _copy(source: sqlite3.Connection, target: Path) -> None:
+def _copy(source: sqlite3.Connection, target: Path, *, before: Callable[[], None] = lambda: None) -> None:
+    """`before` is called when the copy is whole and lies beside its place."""
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +60,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _fill(source, partial)
         _sync(partial)
+        before()
         partial.replace(target)
         _sync(target.parent)
     except OSError as error:
@@ -74,14 +71,10 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
 
 def _fill(source: sqlite3.Connection, partial: Path) -> None:
     """One step for all pages, so that writers cannot make it start again; then one self-contained file, checked."""
-    with translated(partial):
-        copy = connect(partial, read_only=False)
-        try:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")
-            quick_check(copy, partial)
-        finally:
-            copy.close()
+    with translated(partial), closing(connect(partial, read_only=False)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        quick_check(copy, partial)
 
 
 def _set_aside(target: Path) -> Path:

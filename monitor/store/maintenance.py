@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from monitor.domain import IncidentState
 from monitor.errors import StoreError
 from monitor.store.base import Delivery
-from monitor.store.copying import check_file, copy_database, quick_check, restore_file
+from monitor.store.copying import copy_database, quick_check, restore_file
 from monitor.store.database import Database
 from monitor.store.schema import findings, incidents, outbox, verdicts
 from monitor.store.values import to_us
@@ -75,5 +75,4 @@ def restore_backup(backup: Path, target: Path) -> Path | None:
 
     What was there is kept beside it, its name is returned. Raises StoreCorrupt if the backup is damaged, StoreBusy if a
     process still has the store open. Opening the restored store upgrades it if an older version made the backup."""
-    check_file(backup)
     return restore_file(backup, target)

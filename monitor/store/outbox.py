@@ -80,7 +80,11 @@ class SqliteOutbox:
             return connection.execute(left.values(state=Delivery.UNKNOWN.value, due_at_us=to_us(now))).rowcount
 
     def entries(
-        self, *, states: Collection[Delivery] | None = None, thread: str | None = None
+        self,
+        *,
+        states: Collection[Delivery] | None = None,
+        thread: str | None = None,
+        thread_prefix: str | None = None,
     ) -> tuple[OutboxEntry, ...]:
         """Entries, oldest first."""
         statement = sa.select(outbox).order_by(_T.queued_at_us, _T.entry_no)
@@ -88,6 +92,8 @@ class SqliteOutbox:
             statement = statement.where(_T.state.in_([state.value for state in states]))
         if thread is not None:
             statement = statement.where(_T.thread == thread)
+        if thread_prefix is not None:  # as a range, which the index serves
+            statement = statement.where(_T.thread >= thread_prefix, _T.thread < f"{thread_prefix}\U0010ffff")
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
         return tuple(_entry(row, n_attempts=row.n_attempts) for row in rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -123,3 +125,65 @@ def test_a_second_instance_is_refused(run, tmp_path: Path):
         result = run("once", env=environ)
     assert result.exit_code == 1
     assert "in use by a running monitor" in only_line(result)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["silence", "add", "--for", "2h", "--comment", "x"], "--key, --name, --owner"),
+        (["silence", "add", "--name", "(", "--for", "2h", "--comment", "x"], "'(' is no regular expression"),
+        (["feedback", "search-prod", "planned"], "--until 6h"),
+        (["backtest", "--store", "--since", "0001-01-01"], "is in no year from"),
+        (["backtest", "--store", "--since", "99999999d"], "nor a span"),
+        (["silence", "add", "--name", "a", "--for", "99999999999d", "--comment", "x"], "is no span"),
+        (["backtest", "--store", "--since", "2099-01-01"], "name an earlier time"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else value,
+)
+def test_what_cannot_be_meant_is_status_2_and_says_what_can(run, store_file, args, said):
+    result = run(*args)
+    assert result.exit_code == 2
+    assert said in result.stderr and result.stdout == ""
+
+
+def test_a_state_directory_that_cannot_be_is_named_with_its_setting(run, tmp_path: Path):
+    (tmp_path / "a-file").write_text("")
+    environ = {"MONITOR__STORE__STATE_DIR": "a-file/state", "OPENROUTER_MANAGEMENT_KEY": "k"}
+    result = run("once", env=environ | {"MONITOR__SLACK__ENABLED": "false"})
+    assert result.exit_code == 1
+    line = only_line(result)
+    assert "store.state_dir: a-file/state" in line and "change its owner" in line
+
+
+@pytest.mark.parametrize(
+    "args", [["digest", "--html"], ["digest", "--markdown"], ["preview", "alert", "--html"]], ids=" ".join
+)
+def test_a_disk_that_is_full_leaves_the_page_that_was_there(run, store_file, tmp_path: Path, monkeypatch, args):
+    page = tmp_path / "page"
+    page.write_text("last week")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = run(*args, str(page))
+
+    assert result.exit_code == 1
+    assert f"error: {page}: No space left on device; check path, owner and free space" in result.stderr
+    assert page.read_text() == "last week" and not list(tmp_path.glob(".page*"))
+
+
+async def test_what_fails_in_several_ways_alike_is_said_once(run, world, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", "not-the-right-one")
+    result = await asyncio.to_thread(run, "once", env={"MONITOR__SLACK__ENABLED": "false"})
+    assert result.exit_code == 1
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("error: keys, usage") and said.count("management key is refused") == 1
+
+
+def test_no_incidents_by_owner_is_an_answer_too(run, store_file):
+    from monitor.store.sqlite import open_store
+
+    store_file.unlink()
+    open_store(str(store_file)).maintenance.close()
+    assert run("incidents", "list", "--by", "owner").stdout.startswith("0 incidents")

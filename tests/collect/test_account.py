@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from build import NOW, a_hash
-from fake_analytics import FakeAccount, FakeClock, Request, spread
+from fake_analytics import FakeAccount, Request, spread
+from fake_clock import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,13 +165,13 @@ async def test_a_key_created_between_inventory_and_query_is_corrected_by_the_nex
     await source.inventory([])
     account.names[B] = "prod"
     account.created[B] = NOW
-    account.clock.move(timedelta(minutes=2))
+    account.clock.pass_time(2 * 60)
     now = account.clock.now()
     account.requests += spread(50, until=now, span=timedelta(minutes=1), key_hash=B, model="opus")
 
     first = await source.recent(NOW - HALF_HOUR, now)
     await source.inventory([A])
-    account.clock.move(timedelta(minutes=10))
+    account.clock.pass_time(10 * 60)
     second = await source.recent(NOW - HALF_HOUR, account.clock.now())
 
     wrong = cost_by_key(first, catalog)[A]
@@ -203,7 +204,7 @@ async def test_a_name_is_free_again_once_its_other_key_is_long_gone() -> None:
     await source.inventory([])
     del account.names[B]
     await source.inventory([A, B])
-    account.clock.move(timedelta(hours=2))
+    account.clock.pass_time(2 * 3600)
     now = account.clock.now()
 
     batch = await source.recent(now - HALF_HOUR, now)
@@ -336,9 +337,9 @@ async def test_the_bucket_under_way_is_partial_and_known_once_read_after_its_end
     source = a_source(account)
 
     first = await source.recent(NOW - HALF_HOUR, NOW + timedelta(minutes=4))
-    account.clock.move(timedelta(minutes=5))
+    account.clock.pass_time(5 * 60)
     second = await source.recent(NOW - HALF_HOUR, account.clock.now())
-    account.clock.move(timedelta(minutes=3))
+    account.clock.pass_time(3 * 60)
     third = await source.recent(NOW - HALF_HOUR, account.clock.now())
 
     assert [quality(batch, NOW) for batch in (first, second, third)] == ["partial", "partial", "known"]
@@ -365,7 +366,7 @@ async def test_a_failed_or_older_reading_takes_nothing_back() -> None:
     source = a_source(account, catalog)
     since = NOW - HALF_HOUR
     await source.recent(since, account.clock.now())
-    account.clock.move(timedelta(minutes=6))
+    account.clock.pass_time(6 * 60)
     account.fails = lambda body: Unavailable("slow") if "country" in body["dimensions"] else None
     account.cached_at = NOW - timedelta(minutes=20)
     account.requests = account.requests[:5]
@@ -387,7 +388,7 @@ async def test_a_row_corrected_away_is_gone_from_the_store(tmp_path: Path) -> No
     first = await source.recent(NOW - HALF_HOUR, NOW)
     store.usage.write(first.usage, first.coverage)
     account.requests = []
-    account.clock.move(timedelta(minutes=2))
+    account.clock.pass_time(2 * 60)
 
     second = await source.recent(NOW - HALF_HOUR, account.clock.now())
     store.usage.write(second.usage, second.coverage)
@@ -512,7 +513,7 @@ async def test_a_fleet_too_large_for_the_budget_is_read_more_slowly_and_says_so(
     await source.inventory([])
 
     first = await source.recent(NOW - HALF_HOUR, NOW)
-    account.clock.move(timedelta(minutes=5))
+    account.clock.pass_time(5 * 60)
     early = await source.recent(NOW - timedelta(minutes=25), account.clock.now())
 
     assert first.n_requests > 10

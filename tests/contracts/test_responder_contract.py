@@ -88,12 +88,17 @@ async def test_whether_it_is_applied_is_read_from_the_key(row):
     assert await responder.is_applied(action)
 
 
-async def test_a_change_accepted_but_without_effect_is_a_failure(row):
-    keys, responder, action = before(row, ignores_changes=True)
+async def failed(responder, action):
     with pytest.raises(ActionFailed) as failure:
         await responder.apply(action)
-    assert not failure.value.permanent
-    assert not failure.value.is_outcome_unknown
+    return failure.value
+
+
+async def test_a_change_accepted_but_without_effect_is_a_failure(row):
+    keys, responder, action = before(row, ignores_changes=True)
+    failure = await failed(responder, action)
+    assert not failure.permanent
+    assert not failure.is_outcome_unknown
     assert settings_of(keys) == row.found
 
 
@@ -107,38 +112,34 @@ async def test_an_answer_lost_after_the_change_is_settled_by_reading_back(row, e
 @pytest.mark.parametrize("error", TEMPORARY)
 async def test_a_change_that_never_arrived_is_worth_another_try(row, error):
     keys, responder, action = before(row, faults={1: Fault(error)})
-    with pytest.raises(ActionFailed) as failure:
-        await responder.apply(action)
-    assert not failure.value.permanent
-    assert not failure.value.is_outcome_unknown
-    assert failure.value.__cause__ is error
+    failure = await failed(responder, action)
+    assert not failure.permanent
+    assert not failure.is_outcome_unknown
+    assert failure.__cause__ is error
     assert settings_of(keys) == row.found
 
 
 @pytest.mark.parametrize("error", TEMPORARY)
 async def test_a_failed_reading_before_the_change_touches_nothing(row, error):
     keys, responder, action = before(row, faults={0: Fault(error)})
-    with pytest.raises(ActionFailed) as failure:
-        await responder.apply(action)
-    assert (failure.value.permanent, failure.value.is_outcome_unknown) == (False, False)
+    failure = await failed(responder, action)
+    assert (failure.permanent, failure.is_outcome_unknown) == (False, False)
     assert keys.calls == ["read"]
 
 
 @pytest.mark.parametrize("error", TEMPORARY)
 async def test_a_failed_reading_after_the_change_leaves_the_outcome_unknown(row, error):
     _, responder, action = before(row, faults={2: Fault(error)})
-    with pytest.raises(ActionFailed) as failure:
-        await responder.apply(action)
-    assert (failure.value.permanent, failure.value.is_outcome_unknown) == (False, True)
+    failure = await failed(responder, action)
+    assert (failure.permanent, failure.is_outcome_unknown) == (False, True)
 
 
 @pytest.mark.parametrize("error", REFUSED)
 @pytest.mark.parametrize("call", [0, 1], ids=["reading", "changing"])
 async def test_a_refusal_is_permanent(row, error, call):
     keys, responder, action = before(row, faults={call: Fault(error)})
-    with pytest.raises(ActionFailed) as failure:
-        await responder.apply(action)
-    assert failure.value.permanent
+    failure = await failed(responder, action)
+    assert failure.permanent
     assert settings_of(keys) == row.found
 
 
@@ -150,10 +151,9 @@ async def test_an_applied_state_that_cannot_be_read_is_not_guessed(row):
 
 async def test_a_failure_names_the_key_by_its_short_hash_only(row):
     _, responder, action = before(row, faults={1: Fault(BadRequest("400"))})
-    with pytest.raises(ActionFailed) as failure:
-        await responder.apply(action)
-    assert action.key_hash[:12] in str(failure.value)
-    assert action.key_hash not in str(failure.value)
+    failure = await failed(responder, action)
+    assert action.key_hash[:12] in str(failure)
+    assert action.key_hash not in str(failure)
 
 
 @pytest.mark.parametrize("call", [0, 1, 2], ids=["before", "at the change", "reading back"])

@@ -693,6 +693,11 @@ def test_a_message_never_queued_cannot_change_state(store: Store) -> None:
 def test_entries_of_a_thread_come_oldest_first(store: Store) -> None:
     store.outbox.add([a_message("a", thread="INC-1"), a_message("b"), a_message("c", thread="INC-1")], NOW)
     assert [entry.message.message_id for entry in store.outbox.entries(thread="INC-1")] == ["a", "c"]
+    store.outbox.add(
+        [a_message("d", thread="LIST-1"), a_message("e", thread="LISTS"), a_message("f", thread="INC-11")], NOW
+    )
+    assert [entry.message.message_id for entry in store.outbox.entries(thread_prefix="LIST-")] == ["d"]
+    assert [entry.message.message_id for entry in store.outbox.entries(thread_prefix="INC-")] == ["a", "c", "f"]
 
 
 def test_no_two_claimants_ever_get_the_same_message(opener: Opener, tmp_path: Path) -> None:

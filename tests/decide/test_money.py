@@ -28,7 +28,7 @@ EIGHT_HOURS = timedelta(hours=8)
     ids=["above expectation", "below expectation", "new values", "not accounted for"],
 )
 def test_unusual_dollars_are_the_largest_sign(spend, usd):
-    assert money.unusual_per_hour(spend) == usd * NUSD
+    assert spend.unusual_per_hour_nusd == usd * NUSD
 
 
 def test_at_risk_is_the_unusual_rate_until_people_look():

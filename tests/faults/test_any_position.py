@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from build import a_hash
 from fault_life import Life, Seen
-from fault_points import ERRORS, Fault, Points, fits
+from fault_points import ERRORS, Fault, Points, fits, one_of_each
 from fault_world import STOLEN, Sink
 
 from monitor.store.ledger import SqliteLedger
@@ -59,14 +59,6 @@ async def survive(folder: Path, plan: Plan, *, pauses: tuple[float, ...] = (5.0,
         said = f"MONITOR_TEST_SEED={SEED}, plan {plan}, pauses {pauses}\n{'; '.join(where)}"
         raise AssertionError(f"{said}\n{error}") from error
     return points
-
-
-def one_of_each(places: tuple[str, ...], rng: random.Random) -> list[int]:
-    """A position of every kind of place."""
-    kinds: dict[str, list[int]] = {}
-    for number, place in enumerate(places):
-        kinds.setdefault(place, []).append(number)
-    return [rng.choice(numbers) for numbers in kinds.values()]
 
 
 async def test_undisturbed_the_stolen_keys_are_stopped_and_the_others_left_alone(tmp_path: Path) -> None:

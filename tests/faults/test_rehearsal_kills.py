@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from build import a_hash, a_key
 from fault_life import Life, _bury, in_one_thread
-from fault_points import ERRORS, Fault, Killed, Points
+from fault_points import ERRORS, Fault, Killed, Points, one_of_each
 from jobs_build import a_store, an_inventory
 from rehearsal_build import NO_MODELS, RULES, played_once, watched
 
@@ -189,11 +189,3 @@ async def test_one_error_at_any_place_of_a_rehearsal_leaves_a_key_that_is_put_ba
     for number, place in enumerate(passed):
         if place != "database: after commit":  # what is on disk can only be followed by a kill
             await survive(tmp_path / str(number), {number: rng.choice(ERRORS)}, "the service")
-
-
-def one_of_each(passed: tuple[str, ...], rng: random.Random) -> list[int]:
-    """A position of every kind of place."""
-    kinds: dict[str, list[int]] = {}
-    for number, place in enumerate(passed):
-        kinds.setdefault(place, []).append(number)
-    return [rng.choice(numbers) for numbers in kinds.values()]

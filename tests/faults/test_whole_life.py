@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from build import a_hash
 from fault_life import Seen
-from fault_points import ERRORS, Fault, Points, fits
+from fault_points import ERRORS, Fault, Points, fits, one_of_each
 from fault_whole import Wall, WholeLife
 from fault_world import STOLEN
 
@@ -46,15 +46,6 @@ async def survive(folder: Path, plan: dict[int, Fault], *, pauses: tuple[float, 
         where = "; ".join(f"{number} {fault.name} at {points.passed[number]}" for number, fault in points.met())
         raise AssertionError(f"MONITOR_TEST_SEED={SEED}, plan {plan}, pauses {pauses}\n{where}\n{error}") from error
     return points
-
-
-def one_of_each(places: tuple[str, ...], rng: random.Random) -> list[int]:
-    """A position of every kind of place that a plain life does not have."""
-    kinds: dict[str, list[int]] = {}
-    for number, place in enumerate(places):
-        if place.startswith(BESIDE):
-            kinds.setdefault(place, []).append(number)
-    return [rng.choice(numbers) for numbers in kinds.values()]
 
 
 async def test_undisturbed_it_goes_through_edits_pictures_drill_downs_settling_and_files(tmp_path: Path) -> None:
@@ -102,14 +93,14 @@ async def test_a_monitor_that_forgets_a_failed_edit_would_be_found_out(
 
 async def test_killed_at_one_place_of_each_kind_beside_watching_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
     _, places = await undisturbed(tmp_path)
-    for number in one_of_each(places, random.Random(SEED)):
+    for number in one_of_each(places, random.Random(SEED), beginning=BESIDE):
         points = await survive(tmp_path / f"kill-{number}", {number: Fault.KILL})
         assert points.n_kills == 1
 
 
 async def test_one_error_at_one_place_of_each_kind_beside_watching_changes_nothing_in_the_end(tmp_path: Path) -> None:
     (_, places), rng = await undisturbed(tmp_path), random.Random(SEED + 1)
-    for number in one_of_each(places, rng):
+    for number in one_of_each(places, rng, beginning=BESIDE):
         if fitting := [fault for fault in ERRORS if fits(fault, places[number])]:
             await survive(tmp_path / f"error-{number}", {number: rng.choice(fitting)})
 

@@ -42,17 +42,7 @@ class Source:
 
     def rows(self, since: datetime, until: datetime, *, bucket_s: int) -> pd.DataFrame:
         """USAGE of the window as it is now, in random order."""
-        first, last = int(since.timestamp()), int(until.timestamp())
-        found: dict[tuple[int, int, int], list[int]] = {}
-        for (bucket, key, value), (n, cost) in self._cells.items():
-            if first <= bucket * 600 < last:
-                total = found.setdefault((bucket * 600 // bucket_s * bucket_s, key, value), [0, 0])
-                total[0] += n
-                total[1] += cost
-        rows = [
-            (datetime.fromtimestamp(at, tz=UTC), key, value % 4, value, n, cost)
-            for (at, key, value), (n, cost) in found.items()
-        ]
+        rows = build.bucket_rows(self._cells, since, until, bucket_s=bucket_s)
         order = self._rng.permutation(len(rows))
         return build.usage(*(rows[at] for at in order), bucket_s=bucket_s)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from build import a_key
 from fake_keys import FakeKeys
-from slack_build import ANN, BOB, EVE, KEY, alert, an_app_on_slack, an_open_incident, later
+from slack_build import ANN, BOB, EVE, KEY, alert, an_app_on_slack, an_open_incident, later, settled
 
 from monitor import daemon
 from monitor.demo.slack import FakeSlack
@@ -39,16 +39,6 @@ async def asked(state_dir: Path, **sections: Any) -> AsyncIterator[tuple[App, Fa
         async with daemon.listening(app):
             await slack.socket.connected()
             yield app, slack
-
-
-async def settled(app: App, n_presses: int) -> list[Press]:
-    """Waits until so many presses have ended."""
-    async with asyncio.timeout(5):
-        while True:
-            found = [press for press in app.store.cards.presses() if press.outcome is not Outcome.TAKEN]
-            if len(found) >= n_presses:
-                return found
-            await asyncio.sleep(0.005)
 
 
 async def whispers(slack: FakeSlack, n: int = 1) -> list[str]:

@@ -97,7 +97,7 @@ async def test_a_resolved_alert_says_damage_and_time_to_detect_in_its_own_place(
         await cards.refresh(app)
 
         assert "Resolved: search-prod" in shown(slack)
-        assert "Total damage $194.96 above usual; noticed 10 min after it began." in shown(slack)
+        assert "$194.96 above its usual in all" in shown(slack) and "noticed 10 min after it began" in shown(slack)
         assert "disable" not in shown(slack)
 
 

@@ -8,29 +8,20 @@ from pathlib import Path
 
 import build
 from fake_keys import FakeKeys
-from jobs_build import NOW, an_app, an_inventory
+from jobs_build import NOW, an_app, an_app_that_acts, an_inventory
 
 from monitor.config import Settings
-from monitor.domain import ActionState, Plan, Verb
+from monitor.domain import ActionState, Plan
 from monitor.jobs import act, context, manual
-from monitor.jobs.app import App
 from monitor.respond import requests
-from monitor.respond.disable import DisableKey
-from monitor.respond.restore import RestoreKey
 
 KEY = build.a_key(1, settings=build.key_settings())
 OFF = replace(KEY, settings=replace(KEY.settings, is_disabled=True))
 
 
-def an_app_with(state_dir: Path, keys: FakeKeys) -> App:
-    app = an_app(state_dir, control=keys, responders={Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)})
-    app.store.keys.record(an_inventory(KEY))
-    return app
-
-
 async def test_a_key_that_a_person_switched_on_again_is_known_with_the_time_it_was_seen(tmp_path: Path) -> None:
     # given: a key that was disabled, and seen disabled
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY))
     await manual.revoke(app, KEY, requested_by="cli:ada")
     app.store.keys.record(an_inventory(OFF, at=NOW + timedelta(minutes=1)))
     assert not context.gather(app, app.now(), is_healthy=True).reenabled_at
@@ -46,7 +37,7 @@ async def test_an_intent_without_outcome_is_resolved_while_the_service_runs_and_
     tmp_path: Path,
 ) -> None:
     keys = FakeKeys.holding(OFF)
-    app = an_app_with(tmp_path, keys)
+    app = an_app_that_acts(tmp_path, KEY, keys)
     now = app.now()
     intent = requests.revoke_request(KEY, requested_by="cli:ada", now=now, ttl=timedelta(minutes=10))
     app.store.ledger.commit((), Plan(at=now, actions=(intent,)), ())
@@ -59,7 +50,7 @@ async def test_an_intent_without_outcome_is_resolved_while_the_service_runs_and_
 
 
 async def test_d6_how_often_people_switched_a_key_on_again_is_counted_for_thirty_days(tmp_path: Path) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY))
     await manual.revoke(app, KEY, requested_by="cli:ada")
     for day in (1, 2):
         app.store.keys.record(an_inventory(OFF, at=NOW + timedelta(days=day)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build import a_batch, a_quality
-from jobs_build import a_store, settings_in
+from jobs_build import settings_in
 from judging import KEYS
 from store_build import a_row, a_span, coverage, fill, usage
 
@@ -22,13 +22,6 @@ DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TODAY = int(NOW.timestamp()) // 86_400
 HASH = "a" * 64
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = a_store(tmp_path)
-    yield opened
-    opened.maintenance.close()
 
 
 def spent(store: Store, usd_by_day: list[float]) -> None:

@@ -77,6 +77,15 @@ def with_teams(tmp_path: Path, *, now: datetime, **sections: dict[str, object]) 
     return app
 
 
+async def with_due_digest(tmp_path: Path, sink: Threads) -> App:
+    """The digest of Monday is written, and not sent yet."""
+    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
+    await digest.send_due(app)
+    app.clock.at = MONDAY + MINUTE
+    await digest.send_due(app)
+    return app
+
+
 def test_each_owner_with_a_channel_of_its_own_is_told_once_and_shortly(tmp_path: Path) -> None:
     app = with_teams(tmp_path, now=MONDAY)
 
@@ -106,10 +115,7 @@ def test_one_owner_s_digest_can_be_asked_for(tmp_path: Path) -> None:
 
 async def test_details_go_into_the_thread_of_the_headline(tmp_path: Path) -> None:
     sink = Threads()
-    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
-    await digest.send_due(app)
-    app.clock.at = MONDAY + MINUTE
-    await digest.send_due(app)
+    app = await with_due_digest(tmp_path, sink)
 
     await deliver(app)
 
@@ -123,10 +129,7 @@ async def test_details_go_into_the_thread_of_the_headline(tmp_path: Path) -> Non
 @pytest.mark.parametrize("n_before", [0, 1, 2], ids=["before the first", "before the details", "before the owner's"])
 async def test_a_kill_between_writing_and_sending_loses_and_doubles_nothing(tmp_path: Path, n_before: int) -> None:
     sink = Threads(dies_after=n_before)
-    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
-    await digest.send_due(app)
-    app.clock.at = MONDAY + MINUTE
-    await digest.send_due(app)
+    app = await with_due_digest(tmp_path, sink)
     with pytest.raises(Killed):
         await deliver(app)
 
@@ -143,10 +146,7 @@ async def test_a_kill_between_writing_and_sending_loses_and_doubles_nothing(tmp_
 
 async def test_a_kill_after_sending_and_before_noting_it_doubles_nothing(tmp_path: Path) -> None:
     sink = Threads(dies_after=1, arrives=True)
-    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
-    await digest.send_due(app)
-    app.clock.at = MONDAY + MINUTE
-    await digest.send_due(app)
+    app = await with_due_digest(tmp_path, sink)
     with pytest.raises(Killed):
         await deliver(app)
 
@@ -160,10 +160,7 @@ async def test_a_kill_after_sending_and_before_noting_it_doubles_nothing(tmp_pat
 
 async def test_details_wait_for_a_headline_that_could_not_be_sent_yet(tmp_path: Path) -> None:
     sink = Threads(refuses=1)
-    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
-    await digest.send_due(app)
-    app.clock.at = MONDAY + MINUTE
-    await digest.send_due(app)
+    app = await with_due_digest(tmp_path, sink)
 
     for _ in range(12):
         await deliver(app)
@@ -175,10 +172,7 @@ async def test_details_wait_for_a_headline_that_could_not_be_sent_yet(tmp_path: 
 
 async def test_details_go_alone_where_the_headline_was_given_up(tmp_path: Path) -> None:
     sink = Threads()
-    app = replace(with_teams(tmp_path, now=MONDAY - HOUR), notifier=sink)
-    await digest.send_due(app)
-    app.clock.at = MONDAY + MINUTE
-    await digest.send_due(app)
+    app = await with_due_digest(tmp_path, sink)
     app.store.outbox.dead(app.store.outbox.entries()[0].message.message_id, "refused for good")
 
     await deliver(app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,17 @@ async def end(app: App, **changes: object) -> Incident:
     app.store.ledger.commit((), Plan(app.now(), incidents=(over,)), messages)
     await deliver(app)
     return over
+
+
+@asynccontextmanager
+async def ended(state_dir: Path) -> AsyncIterator[tuple[App, FakeSlack]]:
+    """An incident that was told of with its picture, and is over a minute later."""
+    async with an_app_on_slack(state_dir) as (app, slack):
+        await alert(app, INCIDENT)
+        await cards.refresh(app)
+        later(app, 1)
+        await end(app)
+        yield app, slack
 
 
 def names(slack: FakeSlack) -> list[str]:
@@ -73,11 +86,7 @@ async def test_the_closing_words_are_there_although_no_picture_can_be_sent(
 
 
 async def test_after_a_lost_answer_there_is_one_picture_not_two(tmp_path: Path) -> None:
-    async with an_app_on_slack(tmp_path) as (app, slack):
-        await alert(app, INCIDENT)
-        await cards.refresh(app)
-        later(app, 1)
-        await end(app)
+    async with ended(tmp_path) as (app, slack):
         slack.faults.append(Fault(faults.drop_after(), path="files.completeUploadExternal"))
 
         for _ in range(3):
@@ -88,11 +97,7 @@ async def test_after_a_lost_answer_there_is_one_picture_not_two(tmp_path: Path) 
 
 
 async def test_tries_end(tmp_path: Path) -> None:
-    async with an_app_on_slack(tmp_path) as (app, slack):
-        await alert(app, INCIDENT)
-        await cards.refresh(app)
-        later(app, 1)
-        await end(app)
+    async with ended(tmp_path) as (app, slack):
         slack.faults.append(fault := Fault(faults.status(500), path="files.getUploadURLExternal", times=None))
 
         for _ in range(12):
@@ -103,11 +108,7 @@ async def test_tries_end(tmp_path: Path) -> None:
 
 
 async def test_an_incident_that_came_back_gets_a_picture_for_each_end(tmp_path: Path) -> None:
-    async with an_app_on_slack(tmp_path) as (app, slack):
-        await alert(app, INCIDENT)
-        await cards.refresh(app)
-        later(app, 1)
-        await end(app)
+    async with ended(tmp_path) as (app, slack):
         await cards.refresh(app)
         spell = Spell(INCIDENT.onset_at, INCIDENT.last_seen_at, NOW)
         later(app, 20)

@@ -22,13 +22,6 @@ HASH = "a" * 64
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = a_store(tmp_path)
-    yield opened
-    opened.maintenance.close()
-
-
 def with_incident(store: Store, **changes):
     incident = an_incident(key_hash=HASH, **changes)
     store.ledger.commit((), Plan(at=NOW, incidents=(incident,)), ())

@@ -9,14 +9,12 @@ from pathlib import Path
 import build
 import pytest
 from fake_keys import FakeKeys, always
-from jobs_build import an_app, an_inventory
+from jobs_build import an_app_that_acts
 
 from monitor.domain import ActionState, MessageKind, Reason, Verb
 from monitor.errors import ActionFailed, NotFound, Unavailable
 from monitor.jobs import desk, manual
 from monitor.jobs.app import App
-from monitor.respond.disable import DisableKey
-from monitor.respond.restore import RestoreKey
 
 KEY = build.a_key(1, settings=build.key_settings(limit_usd=12.34, limit_reset="weekly", include_byok_in_limit=True))
 
@@ -32,15 +30,9 @@ class WatchedKeys(FakeKeys):
         return await super().set_disabled(key_hash, is_disabled=is_disabled)
 
 
-def an_app_with(state_dir: Path, keys: FakeKeys) -> App:
-    app = an_app(state_dir, control=keys, responders={Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)})
-    app.store.keys.record(an_inventory(KEY))
-    return app
-
-
 async def test_a_revoke_is_journalled_before_it_is_done_and_told_of_after(tmp_path: Path) -> None:
     keys = WatchedKeys.holding(KEY)
-    app = keys.app = an_app_with(tmp_path, keys)
+    app = keys.app = an_app_that_acts(tmp_path, KEY, keys)
 
     done = await manual.revoke(app, KEY, requested_by="cli:ada")
 
@@ -57,7 +49,7 @@ async def test_a_revoke_is_journalled_before_it_is_done_and_told_of_after(tmp_pa
 
 async def test_a_restore_puts_back_exactly_what_the_revoke_found_at_the_issuer(tmp_path: Path) -> None:
     keys = FakeKeys.holding(KEY)
-    app = an_app_with(tmp_path, keys)
+    app = an_app_that_acts(tmp_path, KEY, keys)
     stale = build.a_key(1, settings=build.key_settings(limit_usd=99.0))  # what we knew was out of date
 
     await manual.revoke(app, stale, requested_by="cli:ada")
@@ -71,7 +63,7 @@ async def test_a_restore_puts_back_exactly_what_the_revoke_found_at_the_issuer(t
 
 
 async def test_a_second_restore_has_nothing_to_put_back(tmp_path: Path) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY))
     with pytest.raises(ActionFailed, match="never disabled by this monitor"):
         await manual.restore(app, KEY, requested_by="cli:bob")
     await manual.revoke(app, KEY, requested_by="cli:ada")
@@ -89,7 +81,7 @@ async def test_a_second_restore_has_nothing_to_put_back(tmp_path: Path) -> None:
 async def test_a_key_that_cannot_be_read_is_not_revoked_since_it_could_not_be_put_back(
     tmp_path: Path, error: Exception
 ) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY, faults=always(error)))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY, faults=always(error)))
 
     with pytest.raises(type(error)):
         await manual.revoke(app, KEY, requested_by="cli:ada")
@@ -98,7 +90,7 @@ async def test_a_key_that_cannot_be_read_is_not_revoked_since_it_could_not_be_pu
 
 
 async def test_a_revoke_that_fails_is_journalled_as_failed_and_people_are_told(tmp_path: Path) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY, faults=always(Unavailable("503"), first=1)))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY, faults=always(Unavailable("503"), first=1)))
 
     done = await manual.revoke(app, KEY, requested_by="cli:ada")
 
@@ -109,7 +101,7 @@ async def test_a_revoke_that_fails_is_journalled_as_failed_and_people_are_told(t
 
 async def test_the_kill_switch_stops_what_is_automatic_and_not_what_a_person_asks_for(tmp_path: Path) -> None:
     keys = FakeKeys.holding(KEY)
-    app = an_app_with(tmp_path, keys)
+    app = an_app_that_acts(tmp_path, KEY, keys)
     app.kill_switch.touch()
 
     done = await manual.revoke(app, KEY, requested_by="cli:ada")
@@ -119,7 +111,7 @@ async def test_the_kill_switch_stops_what_is_automatic_and_not_what_a_person_ask
 
 
 async def test_what_was_done_to_a_silenced_key_is_told_all_the_same(tmp_path: Path) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY))
     conditions = {"key_hash": KEY.key_hash}
     await desk.add_silence(app, by="cli:bob", lasting=timedelta(hours=2), comment="load test", conditions=conditions)
 
@@ -129,7 +121,7 @@ async def test_what_was_done_to_a_silenced_key_is_told_all_the_same(tmp_path: Pa
 
 
 async def test_a_revoke_and_a_restore_are_in_the_trail_with_who_asked(tmp_path: Path) -> None:
-    app = an_app_with(tmp_path, FakeKeys.holding(KEY))
+    app = an_app_that_acts(tmp_path, KEY, FakeKeys.holding(KEY))
     await manual.revoke(app, KEY, requested_by="cli:ada")
     app.clock.pass_time(60)
     await manual.restore(app, KEY, requested_by="cli:bob")

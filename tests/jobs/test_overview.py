@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from build import NOW, a_cause, a_key, an_action
+from build import NOW, a_cause, a_key, an_action, key_settings
 from fake_keys import FakeKeys
 from hostile import VECTORS
 from slack_build import ANN, BOB, EVE, FakeDirectory, alert, an_app_on_slack, an_open_incident, later
@@ -23,10 +23,10 @@ from monitor.config import Route
 from monitor.demo import faults
 from monitor.demo.faults import Fault
 from monitor.demo.slack import FakeSlack
-from monitor.domain import NUSD, ActionState, Member, Plan
+from monitor.domain import NUSD, ActionState, Member, Plan, Verb
 from monitor.jobs import owners
 from monitor.jobs.app import App
-from monitor.jobs.overview import Reception
+from monitor.jobs.overview import Reception, stopped
 from monitor.notify.asked import Asked
 
 MINE = a_key(1, key_name="search-prod", creator_user_id="user-bob")
@@ -175,11 +175,25 @@ async def test_a_key_shows_incident_with_link_usual_and_last_action(tmp_path: Pa
 
         link = f"<https://demo.slack.com/archives/{message.channel}/p{message.ts.replace('.', '')}|INC-0001>"
         assert link in told
-        assert "today $30.00 (usual day $10.00: 3.0 times that)" in told
+        assert "$30.00 today (usual $10.00, 3.0 times that)" in told
         assert "last action: disabled automatically" in told and "96% on a new model" in told
         assert link in await answer(slack, "incidents", user=BOB)
         assert link in await home(slack, BOB)
         assert f"archives/{copy.channel}/p{copy.ts.replace('.', '')}|INC-0001>" in await home(slack, ANN)
+
+
+def test_what_a_restore_would_undo_is_ours_and_what_somebody_put_back_is_not() -> None:
+    done = an_action(1, state=ActionState.DONE, finished_at=NOW)
+    off = replace(MINE, settings=key_settings(is_disabled=True))
+    put_back = replace(done, action_id="ACT-2", verb=Verb.RESTORE, intended_at=NOW + timedelta(hours=1))
+
+    assert stopped(off, (done,)) == done
+    assert stopped(replace(off, settings=key_settings(is_disabled=True, limit_usd=5.0)), (done,)) == done
+    assert stopped(MINE, (done,)) is None, "somebody enabled it again"
+    assert stopped(off, (done, put_back)) is None, "it was restored, and disabled by somebody else"
+    assert stopped(off, ()) is None
+    capped = replace(done, verb=Verb.CAP, limit_usd=2.0)
+    assert stopped(replace(MINE, settings=key_settings(limit_usd=2.0)), (capped,)) == capped
 
 
 async def test_few_known_days_or_a_young_key_have_no_usual(tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ async def test_few_known_days_or_a_young_key_have_no_usual(tmp_path: Path) -> No
         for day in range(today - 10, today):
             app.store.days.write(day, np.array([0]), np.array([10 * NUSD]))
 
-        assert "usual day not known yet" in await answer(slack, "keys", user=BOB)
+        assert "usual not known yet" in await answer(slack, "keys", user=BOB)
 
 
 async def test_an_operators_home_shows_all_keys_and_an_owners_only_the_own(tmp_path: Path) -> None:

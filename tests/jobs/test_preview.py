@@ -41,6 +41,12 @@ def test_without_an_incident_a_made_up_one_is_shown_and_said_to_be_one(tmp_path:
     app.store.maintenance.close()
 
 
+def test_the_made_up_picture_shows_what_the_alert_tells_also_at_the_very_hour(tmp_path: Path) -> None:
+    made = preview.alert(None, an_app(tmp_path).settings, NOW)
+
+    assert made.messages[0].picture is not None and "$46.70 on claude-opus-4.1" in made.messages[0].picture.alt_text
+
+
 def test_a_key_without_incident_is_not_shown_anothers(tmp_path: Path) -> None:
     app = an_app(tmp_path)
 

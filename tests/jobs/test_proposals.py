@@ -14,7 +14,7 @@ import pytest
 from build import a_finding, an_action
 from hypothesis import given
 from hypothesis import strategies as st
-from slack_build import ANN, BOB, EVE, KEY, NOW, alert, an_app_on_slack, an_open_incident, later
+from slack_build import ANN, BOB, EVE, KEY, NOW, alert, an_app_on_slack, an_open_incident, later, settled
 
 from monitor import daemon
 from monitor.decide import decide
@@ -26,7 +26,7 @@ from monitor.jobs import act, approvals, context, proposals
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.notify import asking
-from monitor.store.base import Outcome, Press
+from monitor.store.base import Outcome
 
 INCIDENT = an_open_incident()
 APPROVING = {"mode": "enforce", "approve": "slack", "approvers": [f"slack:{ANN}", "cli:ada"]}
@@ -55,15 +55,6 @@ async def asked(state_dir: Path, **sections: Any) -> AsyncIterator[tuple[App, Fa
 
 def question(slack: FakeSlack) -> Any:
     return slack.messages()[1]
-
-
-async def settled(app: App, n_presses: int) -> list[Press]:
-    async with asyncio.timeout(5):
-        while True:
-            found = [press for press in app.store.cards.presses() if press.outcome is not Outcome.TAKEN]
-            if len(found) >= n_presses:
-                return found
-            await asyncio.sleep(0.005)
 
 
 async def said(slack: FakeSlack, n: int = 1) -> str:

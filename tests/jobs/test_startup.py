@@ -164,7 +164,7 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
     assert checkpoint.load(again, NOW) is not None
     assert to_bytes(again.pipeline.state) == to_bytes(life.app.pipeline.state)
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing of the kind", None], ids=["empty", "foreign", "one byte"])
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_service_running(tmp_path:
     life = a_life(tmp_path)
     checkpoint.save(life.app)
     before = checkpoint.path_of(life.app).read_bytes()
-    checkpoint.path_of(life.app).with_suffix(".part").mkdir()  # cannot be written to
+    checkpoint.path_of(life.app).with_name(".fleet.npz.part").mkdir()  # cannot be written to
 
     checkpoint.save(life.app)
 

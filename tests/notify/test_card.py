@@ -95,8 +95,21 @@ def test_a_resolved_card_keeps_its_causes_and_says_the_damage() -> None:
 
     assert made.kind is MessageKind.RESOLVED and made.severity is Severity.CRITICAL
     assert made.evidence == a_root().evidence
-    assert "Total damage $194.96 above usual; noticed 10 min after it began." in stands(made)[0]
+    assert stands(made)[0] == "Resolved 23 Nov 18:00 UTC: quiet"
+    assert "$194.96 above its usual in all" in made.summary and "noticed 10 min after it began" in made.summary
+    assert dict(made.facts)["Total damage"] == "$194.96 above usual" and dict(made.facts)["Time to detect"] == "10 min"
     assert made.ask is None
+
+
+def test_an_alert_whose_key_is_disabled_says_so_first_and_no_more_that_it_spends() -> None:
+    off = replace(KEY, settings=replace(KEY.settings, is_disabled=True))
+
+    made = a_card(Story(INCIDENT, off))
+
+    assert made.title == "Key disabled: search-prod"
+    assert made.summary == (
+        "“search-prod” is disabled. It spent $194.96 above its usual, from 23 Nov 10:50 UTC on. A leak or a runaway job."
+    )
 
 
 def test_a_resolved_card_of_a_disabled_key_offers_its_restore() -> None:

@@ -66,6 +66,18 @@ NOTICES = {
         incident=STEP_2,
         action=replace(ACTION, state=ActionState.PROPOSED, finished_at=None, expires_at=NOW + timedelta(hours=4)),
     ),
+    "hold": Notice(
+        MessageKind.PROPOSAL,
+        NOW,
+        incident=STEP_2,
+        action=replace(
+            ACTION,
+            state=ActionState.PROPOSED,
+            finished_at=None,
+            expires_at=NOW + timedelta(minutes=20),
+            not_before=NOW + timedelta(minutes=10),
+        ),
+    ),
     "rehearsal": Notice(
         MessageKind.REHEARSAL,
         NOW,
@@ -103,6 +115,6 @@ def test_a_message_looks_as_agreed(name: str, golden: Callable[[str, object], No
         data_as_of=notice.at - timedelta(minutes=4),
     )
 
-    text, blocks, metadata = render(message, has_buttons=name == "proposal")
+    text, blocks, metadata = render(message, has_buttons=name in {"proposal", "hold"})
     golden(f"slack_{name}.json", {"text": text, "blocks": blocks, "metadata": metadata})
     golden(f"terminal_{name}.txt", plain_text(message) + "\n")

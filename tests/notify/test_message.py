@@ -88,7 +88,7 @@ def test_the_facts_name_key_hash_label_owner_workspace_severity_and_money() -> N
     assert facts["Since onset"] == "$194.96 above usual, from 23 Nov 10:50 UTC"
     assert facts["Now"] == "$167.11/h (usual $0.20/h)"
     assert facts["At risk"] == "$1,337 until a person is expected to look"
-    assert facts["Found by"] == "forest (as unusual as once in 500,000)"
+    assert facts["Found by"] == "unlike its habits (forest); as rare as once in 500,000"
 
 
 def test_an_automatic_disable_is_announced_with_its_undo() -> None:
@@ -219,10 +219,23 @@ def test_a_notice_of_many_incidents_lists_them_and_takes_the_worst_severity() ->
         Notice(MessageKind.SOURCE, NOW, detail="2 keys together.\nkey a\nkey b", incidents=incidents), key=None
     )
 
-    assert message.title == "2 incidents in one message"
+    assert message.title == "2 keys: $389.92 above usual"
+    assert message.thread and message.thread.startswith("LIST-"), "it is found again by its thread, to be edited"
+    assert message.about == tuple(each.incident_id for each in incidents)
     assert message.summary == "2 keys together."
     assert message.sections == (("Keys", ("key a", "key b")),)
     assert message.severity is Severity.CRITICAL
+
+
+def test_an_alert_tells_at_most_five_causes_and_none_twice() -> None:
+    lead = a_cause("spend", dimension=None, sentence="99% is vendor/opus; 99% comes from VN")
+    parts = tuple(a_cause(f"vendor/{no}") for no in range(7))
+
+    whole = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, *parts))))
+    alone = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, parts[0]))))
+
+    assert len(whole.evidence) == 5 and "vendor/0" in whole.evidence[0]
+    assert alone.evidence[0] == "99% is vendor/opus; 99% comes from VN"
 
 
 def test_two_troubles_at_one_moment_are_two_messages() -> None:

@@ -1,4 +1,4 @@
-"""How keys stand, as their owners read it: worst first, money against its usual, whatever names hold."""
+"""How keys stand, as their owners read it: first what somebody must act on, money against its usual, whatever names hold."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from monitor.demo import blockkit
 from monitor.domain import NUSD, ActionState, IncidentState, Reason, Severity
 from monitor.notify import overview, slack_pages
-from monitor.notify.overview import Fresh, Standing
-from monitor.notify.pages import Code, Entry, Link, Mention, Page
+from monitor.notify.overview import Fresh
+from monitor.notify.pages import Code, Entry, Link, Mention, Page, plain
+from monitor.notify.ranking import Standing
 
 FRESH = Fresh(NOW)
 URL = "https://demo.slack.com/archives/C0TEAM01/p1800000000000100"
@@ -31,28 +32,26 @@ def line_of(standing: Standing, no: int) -> str:
     return "".join(str(piece) for piece in overview.entry(standing).lines[no])
 
 
-def test_today_and_the_week_are_told_against_their_usual() -> None:
+def test_the_week_and_today_are_told_against_their_usual() -> None:
     key = a_key(usage_daily_nusd=9 * NUSD, usage_weekly_nusd=20 * NUSD)
 
-    assert line_of(Standing(key, usual_day_nusd=3 * NUSD), 1) == (
-        "today $9.00 (usual day $3.00: 3.0 times that) · this week $20.00 (usual week $21.00)"
+    assert line_of(Standing(key, usual_day_nusd=3 * NUSD), 0) == (
+        "$20.00 this week (usual $21.00) · $9.00 today (usual $3.00, 3.0 times that)"
     )
-    assert line_of(Standing(key), 1) == (
-        "today $9.00 (usual day not known yet) · this week $20.00 (usual week not known yet)"
-    )
-    assert "usually nothing" in line_of(Standing(key, usual_day_nusd=0), 1)
-    assert line_of(Standing(replace(key, usage_daily_nusd=None)), 1).startswith("today not known · ")
+    assert line_of(Standing(key), 0) == "$20.00 this week · $9.00 today (usual not known yet)"
+    assert "usually nothing" in line_of(Standing(key, usual_day_nusd=0), 0)
+    assert " · today not known" in line_of(Standing(replace(key, usage_daily_nusd=None)), 0)
 
 
 def test_what_is_left_of_a_limit_is_told() -> None:
     limited = key_settings(limit_usd=500.0, limit_reset="monthly")
 
-    assert line_of(Standing(a_key(settings=limited, limit_remaining_usd=120.0)), 2) == (
-        "limit: $120.00 left of $500.00 monthly"
+    assert line_of(Standing(a_key(settings=limited, limit_remaining_usd=120.0)), 1).endswith(
+        " · limit: $120.00 left of $500.00 monthly"
     )
-    assert line_of(Standing(a_key()), 2) == "no limit"
+    assert line_of(Standing(a_key()), 1).endswith(" · no limit")
     unknown = a_key(settings=limited, limit_remaining_usd=None, usage_monthly_nusd=None)
-    assert line_of(Standing(unknown), 2) == "limit $500.00 monthly, what is left is not known"
+    assert line_of(Standing(unknown), 1).endswith(" · limit $500.00 monthly, what is left is not known")
 
 
 def test_open_incidents_lead_to_their_alert_and_the_last_action_is_named() -> None:
@@ -75,18 +74,95 @@ def test_a_rehearsal_is_called_one() -> None:
 def test_more_incidents_than_can_be_read_are_counted() -> None:
     many = tuple((an_incident(incident_id=f"INC-{no}"), "") for no in range(5))
 
-    assert line_of(Standing(a_key(), incidents=many), -1) == "and 2 more open incidents"
+    assert line_of(Standing(a_key(), incidents=many), 3) == "and 2 more open incidents"
 
 
-def test_the_worst_key_comes_first_and_a_disabled_one_before_the_rest() -> None:
-    quiet, busy = a_key(1, usage_daily_nusd=1), a_key(2, usage_daily_nusd=9 * NUSD)
-    off = a_key(3, settings=key_settings(is_disabled=True), usage_daily_nusd=0)
-    warned = Standing(a_key(4), incidents=((an_incident(4, severity=Severity.WARNING), ""),))
-    stolen = Standing(a_key(5, usage_daily_nusd=0), incidents=((an_incident(5), ""),))
+DISABLED = key_settings(is_disabled=True)
+IDLE = {"usage_daily_nusd": 0, "usage_weekly_nusd": 0, "usage_monthly_nusd": 0}
 
-    shown = overview.ordered([Standing(quiet), Standing(busy), Standing(off), warned, stolen])
 
-    assert [each.key.key_hash for each in shown] == [a_key(no).key_hash for no in (5, 4, 3, 2, 1)]
+def off_by_us(no: int, *, days_ago: int = 1) -> Standing:
+    done = an_action(no, state=ActionState.DONE, finished_at=NOW - timedelta(days=days_ago))
+    return Standing(a_key(no, key_name="off", settings=DISABLED, **IDLE), actions=(done,), stopped=done)
+
+
+def test_open_incidents_come_first_then_keys_we_disabled_then_spend_of_the_week() -> None:
+    quiet = a_key(1, key_name="quiet", usage_weekly_nusd=NUSD)
+    busy = a_key(2, key_name="busy", usage_weekly_nusd=9 * NUSD)
+    warned = Standing(a_key(4, key_name="warned"), incidents=((an_incident(4, severity=Severity.WARNING), ""),))
+    stolen = Standing(a_key(5, key_name="stolen", usage_weekly_nusd=0), incidents=((an_incident(5), ""),))
+
+    page = overview.keys_page([Standing(quiet), off_by_us(3), Standing(busy), warned, stolen], FRESH, of_all=True)
+
+    assert [each.title for each in page.entries] == ["stolen", "warned", "off", "busy", "quiet"]
+    assert [each.group for each in page.entries] == [
+        *["Open incidents: 2"] * 2,
+        "Disabled or capped, can be put back: 1",
+        *["By spend this week: 2"] * 2,
+    ]
+    assert "2 open incidents · 1 disabled or capped · " in str(page.summary)
+
+
+def test_a_key_we_disabled_says_how_to_put_it_back() -> None:
+    text = said(overview.keys_page([off_by_us(3)], FRESH, of_all=False))
+
+    assert "last action: disabled automatically, 22 Nov" in text
+    assert f"put it back with `openrouter-monitor restore {a_key(3).key_hash[:12]}`" in text
+
+
+def test_keys_nobody_uses_and_keys_disabled_long_ago_or_by_others_are_folded_into_counts() -> None:
+    idle = [Standing(a_key(no, key_name=f"idle-{no}", **IDLE)) for no in range(10, 20)]
+    others = Standing(a_key(30, key_name="not-ours", settings=DISABLED, **IDLE))
+    old = off_by_us(31, days_ago=40)
+
+    page = overview.keys_page([Standing(a_key(1)), *idle, others, old], FRESH, of_all=True)
+
+    assert len(page.entries) == 1
+    text = said(page)
+    assert "10 keys without usage lately: idle-10, " in text and " and 2 more" in text
+    assert "2 keys disabled long ago or by others: " in text and "not-ours" in text
+    assert text.index("By spend this week") < text.index("without usage lately")
+
+
+def test_a_few_quiet_keys_are_told_like_the_others() -> None:
+    page = overview.keys_page([Standing(a_key(1, **IDLE)), off_by_us(2, days_ago=40)], FRESH, of_all=False)
+
+    assert len(page.entries) == 2 and page.folded == ()
+
+
+def test_on_a_monday_morning_a_key_in_use_is_not_called_idle() -> None:
+    monday = {"usage_daily_nusd": 0, "usage_weekly_nusd": 0}
+    keys = [Standing(a_key(no, **monday)) for no in range(1, 6)]
+
+    assert len(overview.keys_page(keys, FRESH, of_all=False).entries) == 5
+
+
+def test_a_key_that_only_spends_is_told_in_a_line_and_more_only_where_there_is_more_to_know() -> None:
+    limited = key_settings(limit_usd=500.0, limit_reset="monthly")
+    keys = [
+        Standing(a_key(1, key_name="plain", usage_weekly_nusd=9)),
+        Standing(a_key(2, key_name="limited", usage_weekly_nusd=8, settings=limited, limit_remaining_usd=120.0)),
+        Standing(a_key(3, key_name="twice", usage_weekly_nusd=7)),
+        Standing(a_key(4, key_name="twice", usage_weekly_nusd=6)),
+    ]
+
+    plain_one, with_limit, first, _ = overview.keys_page(keys, FRESH, of_all=False).entries
+
+    assert len(plain_one.lines) == 1
+    assert with_limit.lines[1] == ("limit: $120.00 left of $500.00 monthly",)
+    assert first.lines[1] == (a_key(3).key_hash[:12],)
+
+
+def test_of_many_keys_that_only_spend_the_first_are_listed_and_the_rest_counted() -> None:
+    keys = [Standing(a_key(no, key_name=f"k-{no}", usage_weekly_nusd=no * NUSD)) for no in range(1, 501)]
+
+    page = overview.keys_page(keys, FRESH, of_all=True)
+
+    assert [each.title for each in page.entries] == [f"k-{no}" for no in range(500, 490, -1)]
+    assert page.entries[0].group == "By spend this week: the first 10 of 500"
+    for blocks in (slack_pages.message(page)[1], slack_pages.home(page)["blocks"]):
+        assert "*and 490 more keys*, not shown here." in str(blocks) and len(blocks) < 20
+    assert "and 490 more keys, not shown here." in "\n".join(plain(page))
 
 
 def test_a_key_is_found_by_name_hash_or_part_and_names_may_repeat() -> None:
@@ -171,9 +247,11 @@ def test_hostile_and_endless_names_stay_inert_and_within_every_limit() -> None:
 
 PIECES = st.one_of(TEXT, st.builds(Code, TEXT), st.builds(Link, TEXT, TEXT), st.builds(Mention, TEXT))
 WORDS = st.lists(PIECES, max_size=3).map(tuple)
-ENTRIES = st.lists(st.builds(Entry, title=TEXT, lines=st.lists(WORDS, max_size=5).map(tuple)), max_size=5)
+ENTRIES = st.lists(st.builds(Entry, title=TEXT, lines=st.lists(WORDS, max_size=5).map(tuple), group=TEXT), max_size=5)
 PAGES = st.builds(
-    lambda title, words, entries, times: Page(title, words, tuple(entries * times), rest=words, notes=(words,)),
+    lambda title, words, entries, times: Page(
+        title, words, tuple(entries * times), n_more=times // 9, folded=(words,), rest=words, notes=(words,)
+    ),
     TEXT,
     WORDS,
     ENTRIES,
@@ -188,7 +266,8 @@ def test_any_page_is_within_every_limit_and_counts_what_it_leaves_out(page: Page
         assert blockkit.problems(blocks, most=most) == []
         left = [block for block in blocks if "not shown here" in str(block)]
         n_shown = sum(block["type"] == "section" for block in blocks) - 1 - len(left)
-        assert n_shown == len(page.entries) or f"*and {len(page.entries) - n_shown:,} more" in str(left)
+        n_left = len(page.entries) + page.n_more - n_shown
+        assert n_left == 0 or f"*and {n_left:,} more" in str(left)
     assert blockkit.length(slack_pages.message(page)[1]) <= blockkit.MAX_SUM
 
 

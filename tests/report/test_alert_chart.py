@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor import frames
 from monitor.domain import HOUR_S, NUSD, Dimension, Incident, IncidentState
 from monitor.frames import Catalog
-from monitor.report.alert_chart import MOST_MODELS, Chart, Mark, chart, gaps, reads_from, told
+from monitor.report.alert_chart import MOST_MODELS, Chart, Mark, chart, dearest, gaps, reads_from, told
 from monitor.report.alert_drawing import SIZE, drawn
 
 KEY_NO = 0
@@ -64,6 +64,11 @@ def test_the_usual_range_comes_from_before_the_onset_alone():
 
     assert np.nanmax(shown.high_nusd) == pytest.approx(1 * NUSD)
     assert np.nanmin(shown.low_nusd) == pytest.approx(1 * NUSD)
+
+
+def test_the_dearest_hour_is_that_of_the_incident_and_only_where_it_is_unusual():
+    assert dearest(a_chart((0, "vendor/opus", 40.0), (30, "vendor/opus", 900.0), days=30)) == 40 * NUSD
+    assert dearest(a_chart((0, "vendor/usual", 0.5), (1, "vendor/usual", 0.5), days=30)) is None
 
 
 def test_without_history_there_is_no_range_and_none_is_claimed():

@@ -85,7 +85,7 @@ def test_the_summary_is_of_medians_over_keys():
         ("Time to resolve", "40 min (1 of 3 incidents)"),
     )
     assert response_times.short_line(found) == (
-        "detect 20 min, acknowledge –, disable or cap 5 min, resolve 40 min (medians of 3 incidents)"
+        "detect 20 min, disable or cap 5 min, resolve 40 min (medians of 3 incidents)"
     )
 
 

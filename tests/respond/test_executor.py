@@ -89,15 +89,20 @@ async def test_one_fault_at_any_call_is_survived(verb, found, wanted, moment, ca
     assert world.settings == wanted
 
 
-@pytest.mark.parametrize(("verb", "found", "wanted"), VERBS)
-@pytest.mark.parametrize("moment", list(Moment))
-@pytest.mark.parametrize("call", range(N_CALLS))
-async def test_an_interruption_at_any_call_is_taken_up_again(verb, found, wanted, moment, call):
-    # given: the process dies at this call, the intent stays as journalled
+async def cut_off(verb, found, call, moment):
+    """The process dies at this call; the intent stays as journalled."""
     action = an_action(verb=verb, prior=PRIOR)
     world = World(found, faults={call: Fault(asyncio.CancelledError(), moment)})
     with pytest.raises(asyncio.CancelledError):
         await world.carry_out(action)
+    return world, action
+
+
+@pytest.mark.parametrize(("verb", "found", "wanted"), VERBS)
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("call", range(N_CALLS))
+async def test_an_interruption_at_any_call_is_taken_up_again(verb, found, wanted, moment, call):
+    world, action = await cut_off(verb, found, call, moment)
 
     # when: it starts again
     (resolved,) = await world.resolve(action)
@@ -111,10 +116,7 @@ async def test_an_interruption_at_any_call_is_taken_up_again(verb, found, wanted
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("call", range(N_CALLS))
 async def test_after_a_long_interruption_the_outcome_is_what_the_key_shows(verb, found, wanted, moment, call):
-    action = an_action(verb=verb, prior=PRIOR)
-    world = World(found, faults={call: Fault(asyncio.CancelledError(), moment)})
-    with pytest.raises(asyncio.CancelledError):
-        await world.carry_out(action)
+    world, action = await cut_off(verb, found, call, moment)
     shown = world.settings
     world.clock.slept.append(3600.0)
 

@@ -91,6 +91,25 @@ async def test_buttons_are_checked(
     assert slack.socket.connections == []
 
 
+@pytest.mark.parametrize(
+    ("more", "is_sending", "is_ok", "said"),
+    [
+        ({}, True, True, "nobody outside notices"),
+        ({"heartbeat": {"address": "http://127.0.0.1:9/hush"}}, False, True, "--send tries it"),
+        ({"heartbeat": {"address": "http://127.0.0.1:9/hush"}}, True, False, "cannot be reached"),
+    ],
+    ids=["off", "not sent", "nobody there"],
+)
+async def test_the_heartbeat_s_receiver_is_tried_only_when_something_may_be_sent(
+    slack: FakeSlack, tmp_path: Path, more: dict[str, object], is_sending: bool, is_ok: bool, said: str
+) -> None:
+    settings = Settings.model_validate({**settings_for(slack, tmp_path).model_dump(), **more})
+
+    found = (await checked(settings, is_sending=is_sending))["heartbeat"]
+
+    assert found[0] is is_ok and said in found[1] and "hush" not in found[1]
+
+
 async def test_addresses_of_further_channels_are_checked(slack: FakeSlack, tmp_path: Path) -> None:
     settings = settings_for(slack, tmp_path)
     addresses = {"further": {"urls": "pager=json://127.0.0.1:9/x\nbad=nothing://y"}}

@@ -169,3 +169,30 @@ def test_a_disk_that_is_full_leaves_no_half_backup_and_the_one_before(
     store.maintenance.backup(target)
     assert dump(target) != before
     store.maintenance.close()
+
+
+def test_the_store_is_no_backup_of_itself_and_stays_in_place(tmp_path: Path) -> None:
+    a_store(tmp_path / "monitor.db").maintenance.close()
+    before = dump(tmp_path / "monitor.db")
+
+    with pytest.raises(StoreError, match="this is the store itself"):
+        restore_backup(tmp_path / "monitor.db", tmp_path / "monitor.db")
+
+    assert dump(tmp_path / "monitor.db") == before
+
+
+def test_a_restore_that_fails_leaves_the_store_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = a_store(tmp_path / "monitor.db")
+    store.maintenance.backup(tmp_path / "monday.db")
+    store.maintenance.close()
+    before = dump(tmp_path / "monitor.db")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        restore_backup(tmp_path / "monday.db", tmp_path / "monitor.db")
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["monday.db", "monitor.db"]
+    assert dump(tmp_path / "monitor.db") == before

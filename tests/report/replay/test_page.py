@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from build import a_cause, a_key
 from hostile import TEXT, VECTORS
-from html_page import Page
+from html_page import Page, assert_needs_nothing
 from hypothesis import given, settings
 from replay_build import DAY, DISABLED, HOUR, SINCE, Story, Verbs, a_catalog, a_report
 
 from monitor.backtest import write_report
 from monitor.domain import NUSD, Reason
-from monitor.errors import MonitorError
 from monitor.report.replay.page import N_GROUPS, to_html
 from monitor.report.replay.values import ReplayReport
 from monitor.wording import money
@@ -70,26 +69,7 @@ def test_it_says_what_is_not_known_and_what_a_replay_cannot_see(page: Page) -> N
 
 
 def test_it_needs_nothing_and_runs_nothing(page: Page) -> None:
-    tags = {tag for tag, _ in page.elements}
-    assert not tags & {
-        "script",
-        "link",
-        "img",
-        "image",
-        "iframe",
-        "object",
-        "embed",
-        "base",
-        "form",
-        "use",
-        "a:",
-        "foreignObject",
-    }
-    names = {name for _, attributes in page.elements for name in attributes}
-    assert not [
-        name for name in names if name.startswith("on") or name in {"src", "srcset", "action", "xlink:href", "style"}
-    ]
-    assert all(href.startswith("#") for href in page.values("href"))
+    assert_needs_nothing(page)
     html = to_html(full())
     assert "http://" not in html and "https://" not in html and "@import" not in html
     assert set(re.findall(r"url\((.*?)\)", html)) <= {"#stripes", "#dots"}
@@ -241,7 +221,7 @@ def test_whatever_is_in_a_hash_only_its_first_twelve_visible_characters_are_show
 def test_a_page_that_cannot_be_written_is_an_error_that_names_it(tmp_path) -> None:
     place = tmp_path / "gone" / "replay.html"
 
-    with pytest.raises(MonitorError, match=r"replay\.html: the report cannot be written"):
+    with pytest.raises(FileNotFoundError, match=r"replay\.html"):
         write_report(full(), place)
 
 
