@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 T      ?=
-BENCH  ?=
+BENCH  ?= $(wildcard ../shared/bench/dev)
+ALL    ?=
 ALSO   ?=
+# In the order of tests/conftest.py, the longest files first.
+SPREAD := --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-slow test-kills check lint types contracts fmt golden train lock bench bench-detect clean
 
@@ -30,11 +33,11 @@ setup: $(VENV)/.dev  ## make .venv with everything from the lock
 demo: $(VENV)/.runtime  ## a key theft, live, against an embedded fake of OpenRouter and Slack
 	$(BIN)/openrouter-monitor demo
 
-test: $(VENV)/.dev  ## the tests (T=pattern for some of them)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20 $(if $(T),-k "$(T)")
+test: $(VENV)/.dev  ## the tests (T=pattern for some of them; ALL=1 with the slow ones in one go, as CI does)
+	$(BIN)/python -m pytest $(if $(ALL),-n 3 -m "not long" --timeout 900,-n 2) $(SPREAD) --durations 30 $(if $(T),-k "$(T)")
 
 test-slow: $(VENV)/.dev  ## the slow tests (kill -9 sweeps, long runs; one of them mostly waits)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "slow and not long" --timeout 900 --durations 20
+	$(BIN)/python -m pytest -n 3 $(SPREAD) -m "slow and not long" --timeout 900 --durations 20
 
 test-kills: $(VENV)/.dev  ## a fault at every place of a cycle, and 2,000 random kill points (MONITOR_TEST_SEED, MONITOR_TEST_KILL_POINTS)
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 7200

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -154,12 +154,21 @@ def check(frame: pd.DataFrame, schema: Mapping[str, str]) -> pd.DataFrame:
 
 def utc_seconds(epoch_s: npt.NDArray[np.int64]) -> pd.Series:
     """Epoch seconds as the one time dtype of all frames."""
-    return pd.Series(epoch_s.astype("datetime64[s]")).dt.tz_localize("UTC")
+    return pd.Series(pd.DatetimeIndex(epoch_s.astype("datetime64[s]"), tz="UTC").array)
 
 
 def epoch_s(times: pd.Series) -> npt.NDArray[np.int64]:
     """The inverse of `utc_seconds`."""
     return times.to_numpy(dtype="datetime64[s]").astype(np.int64)
+
+
+Vectors = Mapping[str, npt.NDArray[Any]]
+"""The columns of a frame as arrays: what asks for them again and again is slow with a frame."""
+
+
+def vectors(frame: pd.DataFrame, names: Iterable[str]) -> Vectors:
+    """These columns of a frame; times stay out."""
+    return {name: frame[name].to_numpy() for name in names}
 
 
 class Catalog:

@@ -85,6 +85,7 @@ class Pipeline:
         self._inventory = Inventory(catalog)
         self._said: tuple[Feedback, ...] = ()
         self._held: dict[str, tuple[tuple[tuple[datetime, datetime], ...], str | None]] = {}
+        self._usual: tuple[npt.NDArray[np.float64], Mapping[str, int], int] | None = None
         self._expected: tuple[tuple[int, int, int], npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
     def take(self, usage: pd.DataFrame, coverage: pd.DataFrame) -> None:
@@ -180,12 +181,14 @@ class Pipeline:
         """What each key usually spends in this hour of the week, by key_no; NaN where it has no history to say so."""
         return self._medians(now)[0]
 
-    def _usual_day(self, now: datetime) -> tuple[dict[str, int], int]:
+    def _usual_day(self, now: datetime) -> tuple[Mapping[str, int], int]:
         """Normal spend of a day by key_hash, as far as it is known, and that of the fleet."""
         median = self._medians(now)[1]
-        known = np.flatnonzero(np.isfinite(median)).tolist()
-        usual = {self.catalog.key_hash(no): round(float(median[no])) for no in known}
-        return usual, sum(usual.values())
+        if self._usual is None or self._usual[0] is not median:
+            known = np.flatnonzero(np.isfinite(median)).tolist()
+            usual = {self.catalog.key_hash(no): round(float(median[no])) for no in known}
+            self._usual = (median, usual, sum(usual.values()))
+        return self._usual[1:]
 
     def _medians(self, now: datetime) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Normal spend by key_no of the hour and of the day that end with this one; kept for as long as it is the same."""

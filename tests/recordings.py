@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from monitor import backtest, frames
+from monitor import backtest, frames, teaching
 from monitor.domain import BUCKET_S, HOUR_S, Inventory
 from monitor.frames import ALL_KEYS, QUALITY_CODES
 from monitor.store.base import Store
@@ -32,6 +35,14 @@ def _rows(start: datetime, key_hash: str, values: dict[str, str], usd: float) ->
 def _experiment(number: int) -> dict[str, str]:
     """What owners do now and then: a model, a country and an app that are new to the key, for cents."""
     return {"model": f"lab/m{number}", "provider": f"lab{number}", "country": f"X{number % 9}", "app": f"try{number}"}
+
+
+@contextmanager
+def thefts_simulated(number: int) -> Iterator[None]:
+    """Training asks for thousands of simulated thefts; most tests need a detector, not the best one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teaching, "N_THEFTS", number)
+        yield
 
 
 def hash_of(number: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from build import settings_with
-from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of
+from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of, thefts_simulated
 
 from monitor import backtest, teaching
 from monitor.config import Settings
@@ -21,9 +21,7 @@ BENCH = Path(__file__).resolve().parents[2] / "shared" / "bench" / "dev"
 
 @pytest.fixture(scope="module", autouse=True)
 def few_thefts() -> Iterator[None]:
-    """Training asks for thousands of simulated thefts; what is tested here needs a detector, not the best one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teaching, "N_THEFTS", 500)
+    with thefts_simulated(500):
         yield
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from jobs_build import a_store, settings_in
-from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of, into_store, known
+from recordings import EVALUATE_FROM, START, THEFT_AT, a_recording, hash_of, into_store, known, thefts_simulated
 
-from monitor import backtest, teaching
+from monitor import backtest
 from monitor.backtest import spending
 from monitor.config import Settings
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
@@ -28,9 +28,7 @@ BUCKET, HOUR, DAY = timedelta(seconds=BUCKET_S), timedelta(hours=1), timedelta(d
 
 @pytest.fixture(scope="module", autouse=True)
 def few_thefts() -> Iterator[None]:
-    """Training asks for thousands of simulated thefts; what is tested here needs a detector, not a good one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teaching, "N_THEFTS", 200)
+    with thefts_simulated(200):
         yield
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitor import daemon
+import pytest
+
+from monitor import daemon, teaching
 from monitor.config import Settings
 from monitor.configfile import load
 from monitor.demo.clock import ManualClock
@@ -73,7 +75,16 @@ async def whole(
             yield Whole(world, clock, api, slack, app, watch, settings)
 
 
+TWO_WEEKS = {"MONITOR__COLLECT__HISTORY": "14d"}
+"""Settings for a monitor that is taught where it is not tested what it learns: half of the history, in half of the time."""
+
+N_THEFTS = 2_000
+"""Simulated thefts it is taught with; the service takes four times as many, which find little more."""
+
+
 async def taught(it: Whole) -> None:
     """First cycle, backfill of the history, training."""
     await it.watch.cycle()
-    await daemon.read_history(it.app, it.watch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teaching, "N_THEFTS", N_THEFTS)
+        await daemon.read_history(it.app, it.watch)

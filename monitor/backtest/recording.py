@@ -60,11 +60,5 @@ def a_key(
         workspace_id=workspace_id,
         creator_user_id=creator_user_id,
         settings=KeySettings(is_disabled=False, limit_usd=None, limit_reset=None, include_byok_in_limit=False),
-        limit_remaining_usd=None,
-        usage_nusd=None,
-        usage_daily_nusd=None,
-        usage_weekly_nusd=None,
-        usage_monthly_nusd=None,
-        byok_usage_nusd=None,
         created_at=created_at,
     )

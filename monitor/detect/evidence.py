@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from monitor.detect import habits
 from monitor.detect.habits import Habits, Part, dollars
 from monitor.domain import Cause, Dimension, Spend
-from monitor.frames import Catalog
+from monitor.frames import Catalog, Vectors
 from monitor.wording import share
 
 MAX_CAUSES: Final = 7
@@ -71,11 +70,11 @@ class Used:
         return self.cost_nusd - self.usual_nusd
 
 
-def of_key(evidence: pd.DataFrame, key_no: int) -> list[Used]:
+def of_key(evidence: Vectors, key_no: int) -> list[Used]:
     """The EVIDENCE rows of one key, most unusual dollars first."""
-    at = np.flatnonzero(evidence["key_no"].to_numpy() == key_no)
+    at = np.flatnonzero(evidence["key_no"] == key_no)
     columns = ("dimension", "value_no", "cost_nusd", "usual_nusd", "is_first_seen", "novelty")
-    rows = zip(*(evidence[name].to_numpy()[at].tolist() for name in columns), strict=True)
+    rows = zip(*(evidence[name][at].tolist() for name in columns), strict=True)
     return sorted((Used(*row) for row in rows), key=lambda used: (-used.excess_nusd, used.value_no))
 
 

@@ -67,6 +67,9 @@ _ZERO: Final = re.compile(
 _AT_THIS_HOUR: Final = "(spend|requests|tokens)_z_(10m|1h|6h)|times_usual_1h"
 """Features that compare with what is usual at this hour."""
 
+_OF_THE_HOUR: Final = "usd_(10m|1h)|times_(usual|peak)_1h|over_peak.*"
+"""Dollars of the hour or less, and what they are compared with."""
+
 _TWO_SIDED: Final = re.compile("usd_per_.*|tokens_per_.*")
 
 
@@ -132,6 +135,11 @@ def groups_of(name: str) -> tuple[str, ...]:
     return tuple(group for group, members in GROUPS.items() if re.fullmatch(members, name))
 
 
+@cache
+def _matches(pattern: str | re.Pattern[str], name: str) -> bool:
+    return re.fullmatch(pattern, name) is not None
+
+
 def _ends(told: Floats, n_groups: int) -> tuple[Floats, Floats]:
     """What falls when a group is calm; what rises when it alone is not."""
     everything, nothing = told[:, :1], told[:, 1:2]
@@ -158,7 +166,7 @@ def _calm(plain: Floats, names: Sequence[str], *, center: Floats, own: Mapping[s
         **own,
     }
     for at, name in enumerate(names):
-        if _ZERO.fullmatch(name):
+        if _matches(_ZERO, name):
             calm[:, at] = 0.0
         elif name.startswith("times_"):
             calm[:, at] = 1.0
@@ -166,7 +174,7 @@ def _calm(plain: Floats, names: Sequence[str], *, center: Floats, own: Mapping[s
             calm[:, at] = np.where(np.isfinite(figures[name]), figures[name], calm[:, at])
         if name.startswith("n_"):
             calm[:, at] = np.maximum(calm[:, at], 1.0)
-        if not _TWO_SIDED.fullmatch(name):
+        if not _matches(_TWO_SIDED, name):
             calm[:, at] = np.fmin(calm[:, at], plain[:, at])
     return np.where(np.isnan(plain), np.nan, calm)
 
@@ -190,7 +198,7 @@ def _occluded(plain: Floats, names: Sequence[str], calm: Floats, *, calm_price: 
     for at, name in enumerate(names):
         if "volume" in groups_of(name):
             rest = np.fmax(price[:, at] - calm[:, at], 0.0)  # what the price does not explain
-            by_number = above if re.fullmatch(_AT_THIS_HOUR, name) else 1.0
+            by_number = above if _matches(_AT_THIS_HOUR, name) else 1.0
             volume[:, at] = plain[:, at] - rest * by_number
             rhythm[:, at] = plain[:, at] - rest * (1.0 - by_number)
     return made
@@ -207,7 +215,7 @@ def _cost_by_number(made: Floats, plain: Floats, names: Sequence[str], *, ratio:
         kind, _, window = name.partition("_z_")
         if kind in ("spend", "tokens") and window:
             made[:, at] = np.fmin(made[:, at], column(f"requests_z_{window}"))
-        elif re.fullmatch("usd_(10m|1h)|times_(usual|peak)_1h|over_peak.*", name):
+        elif _matches(_OF_THE_HOUR, name):
             made[:, at] *= cheaper
         elif name in ("usd_24h", "times_usual_24h"):
             made[:, at] *= np.where(np.isfinite(cheaper_day), cheaper_day, 1.0)

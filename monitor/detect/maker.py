@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,7 @@ from monitor.config import Settings
 from monitor.detect import evidence, levels, limits, twins, watch
 from monitor.detect.habits import Habits
 from monitor.domain import PROBE, Cause, DataQuality, Finding, Rung, Severity, Spend
-from monitor.frames import SPEND, Catalog, FeatureBatch, epoch_s
+from monitor.frames import EVIDENCE, SPEND, TWINS, Catalog, FeatureBatch, Vectors, epoch_s, vectors
 
 YOUNG_NOTE: Final = "young key: too little history of its own, judged against its peers"
 
@@ -48,15 +50,28 @@ class Maker:
         self._quality_of = quality_of
         self._catalog = catalog
         self._settings = settings
-        self._spend = {name: batch.spend[name].to_numpy() for name in SPEND if name != "onset_at"}
+        self._spend = vectors(batch.spend, (name for name in SPEND if name != "onset_at"))
         self._onset_s = epoch_s(batch.spend["onset_at"])
+
+    @cached_property
+    def _evidence(self) -> Vectors:
+        return vectors(self._batch.evidence, EVIDENCE)
+
+    @cached_property
+    def _twins(self) -> Vectors:
+        return vectors(self._batch.twins, TWINS)
+
+    @cached_property
+    def _remaining(self) -> dict[int, float]:
+        columns = vectors(self._keys, ("key_no", "limit_remaining_nusd"))
+        return dict(zip(*(column.tolist() for column in columns.values()), strict=True))
 
     def statistical(
         self, row: int, scores: Scores, *, name: str, can_disable: bool, credit: Mapping[str, float]
     ) -> Finding:
         """The finding of a row that is told of; `credit`: share of its score by group of habits."""
         finding = self._finding(row, Rung.DISABLE if can_disable else Rung.NOTIFY)
-        likeness = twins.of_key(self._batch.twins, int(self._batch.key_no[row]), catalog=self._catalog)
+        likeness = twins.of_key(self._twins, int(self._batch.key_no[row]), catalog=self._catalog)
         severity = levels.severity(
             scores.at_stake_nusd,
             hours=self._settings.response.people_within.total_seconds() / 3600,
@@ -84,7 +99,7 @@ class Maker:
     def _causes(
         self, row: int, spend: Spend, credit: Mapping[str, float], twin: tuple[Cause, ...] = ()
     ) -> tuple[Cause, ...]:
-        used = evidence.of_key(self._batch.evidence, int(self._batch.key_no[row]))
+        used = evidence.of_key(self._evidence, int(self._batch.key_no[row]))
         values = dict(zip(self._batch.names, self._batch.values[row].tolist(), strict=True))
         money = {column: each[row] for column, each in self._spend.items()}
         notes = twin + watch.note(int(money["probed_s"]), self._batch.at, cost_nusd=spend.novel_per_hour_nusd)
@@ -113,11 +128,7 @@ class Maker:
             p_value=None,
             severity=Severity.NOTICE,
             rung=rung,
-            spend=evidence.spend_of(spend, limit_remaining_nusd=self._remaining(key_no)),
+            spend=evidence.spend_of(spend, limit_remaining_nusd=self._remaining.get(key_no, math.nan)),
             causes=(),
             quality=quality,
         )
-
-    def _remaining(self, key_no: int) -> float:
-        at = self._keys["key_no"].to_numpy() == key_no
-        return float(self._keys["limit_remaining_nusd"].to_numpy()[at][0]) if at.any() else float("nan")

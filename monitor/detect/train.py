@@ -195,11 +195,12 @@ def train(
     if thefts is None or thefts.is_stolen.sum() < MIN_THEFTS:
         thefts = None
     make = make or (Forest if thefts is None else Contrast)
-    crossed = _cross_scores(clean, thefts, make, seed=seed)
+    with ThreadPoolExecutor(max_workers=2) as pool:  # the trees are grown outside of the interpreter's lock
+        kept = pool.submit(_fitted, clean, thefts, make, seed=seed)
+        crossed = _cross_scores(clean, thefts, make, seed=seed, pool=pool)
+        detector = kept.result()
     calibration, cohort_no = _calibrated(crossed.clean, clean, settings, pooled=thefts is not None)
     levels, n_clean = _budgeted(crossed.clean, cohort_no, clean, calibration=calibration, settings=settings)
-    detector = make(rows.names)
-    detector.fit(clean.values, _weights(clean.key_no), seed=seed, thefts=thefts)
     span_s = float(clean.at_s.max() - clean.at_s.min())
     manifest = Manifest(
         format=FORMAT,
@@ -296,8 +297,19 @@ class _Crossed:
     stolen: Floats
 
 
+def _fitted(rows: Rows, thefts: Thefts | None, make: Callable[[tuple[str, ...]], Detector], *, seed: int) -> Detector:
+    detector = make(rows.names)
+    detector.fit(rows.values, _weights(rows.key_no), seed=seed, thefts=thefts)
+    return detector
+
+
 def _cross_scores(
-    rows: Rows, thefts: Thefts | None, make: Callable[[tuple[str, ...]], Detector], *, seed: int
+    rows: Rows,
+    thefts: Thefts | None,
+    make: Callable[[tuple[str, ...]], Detector],
+    *,
+    seed: int,
+    pool: ThreadPoolExecutor,
 ) -> _Crossed:
     fold = calibrate.folds(rows.key_no, n_folds=N_FOLDS)
     weights = _weights(rows.key_no)
@@ -315,8 +327,7 @@ def _cross_scores(
             stolen = detector.score(thefts.values[theirs & thefts.is_stolen])
         return _Crossed(detector.score(rows.values[held]), stolen)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:  # the trees are grown outside of the interpreter's lock
-        parts = list(pool.map(crossed, numbers))
+    parts = list(pool.map(crossed, numbers))
     scores = np.zeros(len(rows))
     for no, part in zip(numbers, parts, strict=True):
         scores[fold == no] = part.clean

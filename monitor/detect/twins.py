@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from monitor.detect.habits import dollars
 from monitor.domain import NUSD, TWIN, Cause, Finding, Rung, Severity, Twin
-from monitor.frames import Catalog
+from monitor.frames import Catalog, Vectors
 
 ENOUGH: Final = 0.8
 """Share of the unusual dollars that the twin must explain."""
@@ -52,13 +51,13 @@ class Likeness:
     note: str
 
 
-def of_key(twins: pd.DataFrame, key_no: int, *, catalog: Catalog) -> Likeness | None:
+def of_key(twins: Vectors, key_no: int, *, catalog: Catalog) -> Likeness | None:
     """What the key looks like by frames.TWINS; None: like no twin."""
-    at = np.flatnonzero(twins["key_no"].to_numpy() == key_no)
+    at = np.flatnonzero(twins["key_no"] == key_no)
     if not len(at):
         return None
     kind, explained, value_no, n_others = (
-        int(twins[name].to_numpy()[at[0]]) for name in ("kind", "explained_nusd", "value_no", "n_others")
+        int(twins[name][at[0]]) for name in ("kind", "explained_nusd", "value_no", "n_others")
     )
     value = catalog.value(value_no) if value_no >= 0 else ""
     return Likeness(Twin(kind), explained, WORDS[Twin(kind)](value, n_others))

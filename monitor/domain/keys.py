@@ -31,13 +31,13 @@ class ApiKey:
     workspace_id: str | None
     creator_user_id: str | None
     settings: KeySettings
-    limit_remaining_usd: float | None
-    usage_nusd: int | None
-    usage_daily_nusd: int | None
-    usage_weekly_nusd: int | None
-    usage_monthly_nusd: int | None
-    byok_usage_nusd: int | None
     created_at: datetime
+    limit_remaining_usd: float | None = None
+    usage_nusd: int | None = None
+    usage_daily_nusd: int | None = None
+    usage_weekly_nusd: int | None = None
+    usage_monthly_nusd: int | None = None
+    byok_usage_nusd: int | None = None
     updated_at: datetime | None = None
     expires_at: datetime | None = None
     byok_usage_daily_nusd: int | None = None

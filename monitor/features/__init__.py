@@ -59,10 +59,14 @@ def build(
         names=NAMES,
         key_no=np.concatenate(key_no),
         values=np.concatenate(values),
-        spend=pd.concat(spend, ignore_index=True),
-        evidence=pd.concat(evidence, ignore_index=True),
-        twins=pd.concat(twins, ignore_index=True),
+        spend=_together(spend),
+        evidence=_together(evidence),
+        twins=_together(twins),
     )
+
+
+def _together(parts: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 _Part = tuple[npt.NDArray[np.int32], Floats, pd.DataFrame, pd.DataFrame, pd.DataFrame]

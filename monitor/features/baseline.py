@@ -57,8 +57,7 @@ def expectations(state: FleetState, measure: str, hour: int, *, born_hour: Ints)
 
     `born_hour`: hours before a key was created count as unknown. Hour of the week where three or more weeks are known,
     else the hour of the day pooled over weekdays or weekend days, else all days."""
-    ends = hour - DAY_H * np.arange(1, DAYS + 1)
-    ends = ends[(ends <= state.learned_hour) & (ends - DAY_H > state.learned_hour - LEVEL_HOURS)]
+    ends = samples_of(state, hour)
     parts = (
         ends % WEEK_H == hour % WEEK_H,
         _is_weekend(ends) == _is_weekend(np.array([hour])),
@@ -78,6 +77,14 @@ def expectations(state: FleetState, measure: str, hour: int, *, born_hour: Ints)
         name: Expectation(median, _shrunk(spread, n, level=level))
         for name, (median, spread, n, level) in zip(WINDOWS, season.swapaxes(0, 1), strict=True)
     }
+
+
+def samples_of(state: FleetState, hour: int) -> Ints:
+    """The hours at which windows like those that end with `hour` ended, as far as they are learned and still held. While these
+    are the same, and nothing was rebuilt, so is what is expected: a day lies between them and what is being learned."""
+    ends = hour - DAY_H * np.arange(1, DAYS + 1)
+    held: Ints = ends[(ends <= state.learned_hour) & (ends - DAY_H > state.learned_hour - LEVEL_HOURS)]
+    return held
 
 
 def _season(sums: Floats, parts: tuple[Bools, ...]) -> Floats:

@@ -34,10 +34,8 @@ def fork(state: FleetState, keys: pd.DataFrame, key_no: Ints, *, hour: int) -> t
     _copy_slots(state, copied, index)
     copied.cache["pool"] = pool_of(state, inventory.owner)
     usual = volume.expected_of_all(state, hour, inventory.born_hour)
-    copied.cache["expected"] = (
-        (copied.version, hour, copied.keys.n, inventory.born_hour[rows].tobytes()),
-        {name: Expectation(each.median[rows], each.spread[rows]) for name, each in usual.items()},
-    )
+    mine = {name: Expectation(each.median[rows], each.spread[rows]) for name, each in usual.items()}
+    volume.keep_expected(copied, hour, inventory.born_hour[rows], mine)
     listed = pd.DataFrame(
         {
             "key_no": np.arange(len(index), dtype=np.int32),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,16 +33,32 @@ class Spans:
         return int(self.key.max(initial=0))
 
 
-def spans_of(coverage: pd.DataFrame, *, bucket_s: int) -> Spans:
-    """The rows of this bucket size. A known span claims only whole buckets, any other every bucket it touches."""
-    own = np.flatnonzero(coverage["bucket_s"].to_numpy() == bucket_s)
-    quality = coverage["quality"].to_numpy()[own].astype(np.int64)
-    since, until = epoch_s(coverage["since"])[own], epoch_s(coverage["until"])[own]
+def spans_of(coverage: pd.DataFrame, *sizes: int) -> tuple[Spans, ...]:
+    """The rows of each of these bucket sizes. A known span claims only whole buckets, any other every bucket it touches."""
+    key, dimension, quality = (
+        coverage[name].to_numpy().astype(np.int64) for name in ("key_no", "dimension", "quality")
+    )
+    every = _Claims(key + 1, dimension, quality, epoch_s(coverage["since"]), epoch_s(coverage["until"]))
+    bucket_s = coverage["bucket_s"].to_numpy()
+    return tuple(_spans(every, np.flatnonzero(bucket_s == size), size) for size in sizes)
+
+
+class _Claims(NamedTuple):
+    """The columns of COVERAGE as vectors, of all bucket sizes."""
+
+    key: Ints
+    dimension: Ints
+    quality: Ints
+    since: Ints
+    until: Ints
+
+
+def _spans(every: _Claims, own: Ints, bucket_s: int) -> Spans:
+    key, dimension, quality, since, until = (column[own] for column in every)
     is_whole = quality == KNOWN
     first = np.where(is_whole, -(-since // bucket_s), since // bucket_s)
     last = np.where(is_whole, until // bucket_s, -(-until // bucket_s))
-    key = coverage["key_no"].to_numpy()[own].astype(np.int64) + 1
-    return Spans(key, coverage["dimension"].to_numpy()[own].astype(np.int64), first, last, quality)
+    return Spans(key, dimension, first, last, quality)
 
 
 def cells(spans: Spans, *, first: int, last: int) -> Iterator[tuple[int, Spans]]:

@@ -95,16 +95,16 @@ def _hot_hours(scene: Scene, new: Newness, line: Floats) -> list[Bools]:
     """By hour, the one under way first (the trailing hour stands for it: it has hardly begun at times). Hours before the
     last two are looked at only for keys that are unusual now."""
     novel = new.by_hour.max(axis=1) >= MIN_NOVEL_NUSD
+    models = np.flatnonzero(scene.dimension == int(Dimension.MODEL))
     hot = [novel[0] | (scene.by_key(scene.cost["1h"], Dimension.MODEL) > line)]
-    hot.append(novel[1] | (_hour_cost(scene, 1, np.ones(scene.n, np.bool_)) > line))
-    is_now = hot[0] | hot[1]
-    hot += [novel[back] | (_hour_cost(scene, back, is_now) > line) for back in range(2, len(novel))]
+    hot.append(novel[1] | (_hour_cost(scene, 1, models) > line))
+    own = models[(hot[0] | hot[1])[scene.key_at[models]]]
+    hot += [novel[back] | (_hour_cost(scene, back, own) > line) for back in range(2, len(novel))]
     return hot
 
 
-def _hour_cost(scene: Scene, back: int, wanted: Bools) -> Floats:
-    """Nano-dollars of a past hour by active key; 0 for keys not wanted."""
-    at = np.flatnonzero((scene.dimension == int(Dimension.MODEL)) & wanted[scene.key_at])
+def _hour_cost(scene: Scene, back: int, at: Ints) -> Floats:
+    """Nano-dollars of a past hour by active key, of these slots of the scene."""
     ring = scene.state.slots["hour_cost"]
     return total_by(scene.key_at[at], ring[(scene.hour - back) % len(ring)][scene.slots[at]], scene.n)
 

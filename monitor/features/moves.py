@@ -86,9 +86,9 @@ def _fresh(state: FleetState, bucket: int) -> Ints:
 
 
 def _used(state: FleetState, at: Ints, bucket: int, *, n_hours: int) -> Bools:
-    used = np.zeros(len(at), np.bool_)
-    for back in range(n_hours):
-        used |= cells(state, "requests", bucket // FINE_PER_HOUR - back, at, bucket=bucket) > 0
+    hour, ring = bucket // FINE_PER_HOUR, state.slots["hour_requests"]
+    past = ring[(hour - np.arange(1, n_hours)) % len(ring)][:, at]
+    used: Bools = (past > 0).any(axis=0) | (cells(state, "requests", hour, at, bucket=bucket) > 0)
     return used
 
 
@@ -131,9 +131,10 @@ def _prices(state: FleetState, bucket: int, *, n_values: int) -> Floats:
 
 
 def _sum(state: FleetState, measure: str, at: Ints, bucket: int, *, n_hours: int) -> Floats:
-    total = np.zeros(len(at))
-    for back in range(n_hours):
-        total += cells(state, measure, bucket // FINE_PER_HOUR - back, at, bucket=bucket)
+    hour, ring = bucket // FINE_PER_HOUR, state.slots[f"hour_{measure}"]
+    total = cells(state, measure, hour, at, bucket=bucket).astype(np.float64)
+    for past in range(hour - 1, hour - n_hours, -1):
+        total += ring[past % len(ring)][at]
     return total
 
 

@@ -79,7 +79,8 @@ def _tries(scene: Scene) -> _Tries:
     active = scene.index[np.minimum(key_at, scene.n - 1)] == slots["key"][at]
     at, key_at = at[active], key_at[active]
     hours = scene.hour - np.arange(state.params.ring_hours)[::-1]
-    used = np.stack([cells(state, "requests", hour, at, bucket=scene.bucket) > 0 for hour in hours.tolist()])
+    used = slots["hour_requests"][hours % state.params.ring_hours][:, at] > 0
+    used[-1] = cells(state, "requests", scene.hour, at, bucket=scene.bucket) > 0
     in_ring = used.any(axis=0)
     learned = slots["first_seen"][at]
     hour = np.where(learned == NEVER, hours[used.argmax(axis=0)], learned)

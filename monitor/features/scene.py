@@ -75,6 +75,7 @@ class Scene:
     share: Floats
     history: Floats
     inventory: Inventory
+    _code: Ints
 
     @property
     def n(self) -> int:
@@ -83,8 +84,7 @@ class Scene:
 
     def by_key(self, numbers: Floats, dimension: Dimension | None = None) -> Floats:
         """Sum of a slot vector for each active key: of one dimension, or (4, keys) of all."""
-        code = self.dimension * self.n + self.key_at
-        sums = total_by(code, numbers, N_DIMENSIONS * self.n).reshape(N_DIMENSIONS, self.n)
+        sums = total_by(self._code, numbers, N_DIMENSIONS * self.n).reshape(N_DIMENSIONS, self.n)
         return sums if dimension is None else sums[int(dimension)]
 
     def known(self, numbers: Floats, dimension: Dimension = Dimension.MODEL) -> Floats:
@@ -93,7 +93,16 @@ class Scene:
 
 
 def inventory_of(state: FleetState, keys: pd.DataFrame) -> Inventory:
-    """frames.KEYS spread by key index; keys the state has no room for never did anything."""
+    """frames.KEYS spread by key index; keys the state has no room for never did anything. Kept for as long as it is the same frame."""
+    kept = state.cache.get("inventory")
+    if kept is None or kept[0] is not keys or kept[1] != state.keys.n:
+        kept = (keys, state.keys.n, _inventory(state, keys))
+        state.cache["inventory"] = kept
+    found: Inventory = kept[2]
+    return found
+
+
+def _inventory(state: FleetState, keys: pd.DataFrame) -> Inventory:
     check(keys, KEYS)
     index = keys["key_no"].to_numpy().astype(np.int64) + 1
     listed = index < state.keys.n
@@ -142,6 +151,7 @@ def _scene(look: _Look, slots: Ints, index: Ints, *, at: datetime, inventory: In
     own, peers = novelty.surprise(state, prior, slots, hour=look.hour, history=history)
     key = state.slots["key"][slots].astype(np.int64)
     mature = np.minimum(history / novelty.MATURE_H, 1.0)[key]
+    key_at, dimension = np.searchsorted(index, key), state.slots["dimension"][slots].astype(np.int64)
     return Scene(
         state=state,
         at=at,
@@ -149,8 +159,8 @@ def _scene(look: _Look, slots: Ints, index: Ints, *, at: datetime, inventory: In
         hour=look.hour,
         index=index,
         slots=slots,
-        key_at=np.searchsorted(index, key),
-        dimension=state.slots["dimension"][slots].astype(np.int64),
+        key_at=key_at,
+        dimension=dimension,
         cost=look.windows("cost", slots),
         requests=look.windows("requests", slots),
         tokens=look.windows("tokens", slots),
@@ -169,6 +179,7 @@ def _scene(look: _Look, slots: Ints, index: Ints, *, at: datetime, inventory: In
         share=prior.share[slots],
         history=history[index],
         inventory=inventory,
+        _code=dimension * len(index) + key_at,
     )
 
 

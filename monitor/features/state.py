@@ -8,8 +8,8 @@ of sums decayed backward. See docs/adr/0003-incremental-fleet-state.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ class FleetState:
         self.learned_hour = NO_HOUR  # the newest hour that taught its habits
         self.n_rescaled = 0
         self.version = 0  # grows when what was learned changes: caches of derived values go by it
+        self.n_rebuilt = 0  # grows when hours learned long ago change
         self.exclusions = np.empty((0, 3), np.int64)  # key index, first hour, end hour
         self.cache: dict[str, Any] = {}
         self._to_rebuild: set[int] = set()
@@ -144,9 +145,8 @@ class FleetState:
         check(coverage, COVERAGE)
         if self.head_hour == NO_HOUR:
             raise ValueError("advance the state to a moment before it takes usage")
-        fine_spans = known.spans_of(coverage, bucket_s=BUCKET_S)
-        hour_spans = known.spans_of(coverage, bucket_s=HOUR_S)
-        fine, hourly = _rows_of(usage, bucket_s=BUCKET_S), _rows_of(usage, bucket_s=HOUR_S)
+        fine_spans, hour_spans = known.spans_of(coverage, BUCKET_S, HOUR_S)
+        fine, hourly = _rows_of(usage, BUCKET_S, HOUR_S)
         self.keys.grow_to(1 + max(int(r.key.max(initial=0)) for r in (fine_spans, hour_spans, fine, hourly)))
         n_ahead, n_late = 0, 0
         n_set = 0
@@ -251,8 +251,9 @@ class FleetState:
         """Keeps the hours touched by [since, until) from teaching this key: flagged, or of an open incident."""
         self.keys.grow_to(key_no + 2)
         first, end = int(since.timestamp()) // HOUR_S, -(-int(until.timestamp()) // HOUR_S)
-        rows = np.concatenate((self.exclusions, [[key_no + 1, first, end]]))
-        self.exclusions = np.unique(rows, axis=0)
+        row = np.array([key_no + 1, first, end], np.int64)
+        if not (self.exclusions == row).all(axis=1).any():  # incidents say the same at each moment of an hour
+            self.exclusions = np.unique(np.concatenate((self.exclusions, row[None])), axis=0)
 
     def acknowledge(self, key_no: int, since: datetime, until: datetime) -> None:
         """A person has cleared these hours: they teach after all. Where some have been passed over already, the key is
@@ -272,6 +273,7 @@ class FleetState:
         """These keys are right again (`features.replay.rebuild`)."""
         self._to_rebuild -= {key_no + 1 for key_no in key_nos}
         self.version += 1
+        self.n_rebuilt += 1
 
     def restore_rebuild(self, keys: Collection[int]) -> None:
         """Puts back the marks of a checkpoint."""
@@ -351,18 +353,22 @@ class FleetState:
             self.slots.keep(np.flatnonzero(~gone))
 
 
-def _rows_of(usage: pd.DataFrame, *, bucket_s: int) -> _Rows:
+def _rows_of(usage: pd.DataFrame, *sizes: int) -> Iterator[_Rows]:
+    """The rows of each of these bucket sizes."""
     column = {name: usage[name].to_numpy() for name in _COLUMNS}
-    rows = _Rows(
+    start_s = epoch_s(usage["bucket_start"])
+    every = _Rows(
         column["key_no"].astype(np.int64) + 1,
         column["value_no"].astype(np.int64),
         column["dimension"].astype(np.int64),
-        epoch_s(usage["bucket_start"]) // bucket_s,
+        start_s,
         {
             "cost": column["cost_nusd"],
             "requests": column["n_requests"],
             "tokens": column["tokens_prompt"] + column["tokens_completion"],
         },
     )
-    is_own = column["bucket_s"] == bucket_s
-    return rows if is_own.all() else rows.where(is_own)
+    for bucket_s in sizes:
+        is_own = column["bucket_s"] == bucket_s
+        own = every if is_own.all() else every.where(is_own)
+        yield replace(own, bucket=own.bucket // bucket_s)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import NUSD, Dimension
-from monitor.features.baseline import WINDOWS, Expectation, expectations
+from monitor.features.baseline import WINDOWS, Expectation, expectations, samples_of
 from monitor.features.columns import Floats, Ints
 from monitor.features.params import FINE_PER_HOUR
 from monitor.features.scene import Scene
@@ -36,13 +36,20 @@ def expected(scene: Scene) -> Expected:
 
 def expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Expectation]:
     """Expectations by measure and window, over all key indices; computed once an hour and kept."""
-    stamp = (state.version, hour, state.keys.n, born_hour.tobytes())
     kept = state.cache.get("expected")
-    if kept is None or kept[0] != stamp:
-        kept = (stamp, _expected_of_all(state, hour, born_hour))
-        state.cache["expected"] = kept
-    every: dict[tuple[str, str], Expectation] = kept[1]
+    if kept is None or kept[0] != _stamp(state, hour, born_hour):
+        keep_expected(state, hour, born_hour, _expected_of_all(state, hour, born_hour))
+    every: dict[tuple[str, str], Expectation] = state.cache["expected"][1]
     return every
+
+
+def keep_expected(state: FleetState, hour: int, born_hour: Ints, expected_: dict[tuple[str, str], Expectation]) -> None:
+    """Has `expected_of_all` find these, as long as nothing they rest on changes."""
+    state.cache["expected"] = (_stamp(state, hour, born_hour), expected_)
+
+
+def _stamp(state: FleetState, hour: int, born_hour: Ints) -> tuple[object, ...]:
+    return hour, samples_of(state, hour).tobytes(), state.n_rebuilt, state.keys.n, born_hour.tobytes()
 
 
 def _expected_of_all(state: FleetState, hour: int, born_hour: Ints) -> dict[tuple[str, str], Expectation]:

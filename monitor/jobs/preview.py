@@ -135,12 +135,6 @@ def _key(now: datetime) -> ApiKey:
         workspace_id=None,
         creator_user_id=None,
         settings=settings,
-        limit_remaining_usd=None,
-        usage_nusd=None,
-        usage_daily_nusd=None,
-        usage_weekly_nusd=None,
-        usage_monthly_nusd=None,
-        byok_usage_nusd=None,
         created_at=now - timedelta(days=90),
     )
 

@@ -74,7 +74,7 @@ def plain(page: Page) -> tuple[str, ...]:
     """All of a page as lines of text."""
     lines, group = [page.title, _said(page.summary)], ""
     for each in page.entries:
-        lines += ["", f"{each.group}:"] if each.group != group else []
+        lines += ["", f"== {each.group} =="] if each.group != group else []
         lines += ["", each.title, *(f"  {_said(words)}" for words in each.lines)]
         group = each.group
     lines += ["", left_out(page, page.n_more) + _said(page.rest)] if page.n_more else []

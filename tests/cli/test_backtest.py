@@ -16,6 +16,9 @@ from monitor.jobs import arming, artifacts
 from monitor.wiring import SystemClock
 from monitor.wording import moment, money
 
+STOLEN_AT = START + timedelta(days=3, hours=4)
+"""When the key is stolen in `three_days`: hours are replayed faster than ten minutes."""
+
 SINCE = EVALUATE_FROM.strftime("%Y-%m-%dT%H:%MZ")
 NO_KEY = {"MONITOR__RESPONSE__MODE": "enforce", "MONITOR__SLACK__ENABLED": "false"}
 ARMED = NO_KEY | {"OPENROUTER_MANAGEMENT_KEY": "nobody"}
@@ -23,7 +26,13 @@ ARMED = NO_KEY | {"OPENROUTER_MANAGEMENT_KEY": "nobody"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return a_recording(tmp_path_factory.mktemp("recording"), days=3.5, theft_at=THEFT_AT)
+    return a_recording(tmp_path_factory.mktemp("recording"), theft_at=THEFT_AT)
+
+
+@pytest.fixture(scope="module")
+def three_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to arm by."""
+    return a_recording(tmp_path_factory.mktemp("three-days"), days=3.3, theft_at=STOLEN_AT)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +51,12 @@ def configured(detector: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lived(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory whose store has lived through the recording; commands look there."""
+def lived(three_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory whose store has lived through three days, the last hours of them in ten minutes; commands look there."""
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     store = a_store(state_dir)
-    into_store(store, folder, fine_from=START + timedelta(days=1))
+    into_store(store, three_days, fine_from=STOLEN_AT - timedelta(hours=1))
     store.maintenance.close()
     monkeypatch.setenv("MONITOR__STORE__STATE_DIR", str(state_dir))
     return state_dir
@@ -108,7 +117,7 @@ def test_the_report_of_the_store_is_of_the_same_days(run, lived, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert result.exit_code == 0
     assert "The account&#39;s own history" in page
-    assert "<strong>3 Jun 06:00 UTC</strong> to <strong>4 Jun 12:00 UTC</strong>" in page
+    assert "<strong>3 Jun 06:00 UTC</strong> to <strong>4 Jun 07:10 UTC</strong>" in page
     assert 'id="key-1"' in page
     assert page.count('class="expected"') > 1
 
@@ -121,13 +130,13 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused_before_the_replay(run
     assert "does not exist" in result.stderr
 
 
-@pytest.mark.parametrize("since", ["1d", "30h"])
+@pytest.mark.parametrize("since", ["0.5d", "3h"])
 def test_a_span_counts_back_from_the_end_of_a_folder(run, folder, since):
     result = run("backtest", str(folder), "--since", since, "--json")
 
     summary = json.loads(result.stdout)
     length = datetime.fromisoformat(summary["until"]) - datetime.fromisoformat(summary["since"])
-    assert length == timedelta(hours={"1d": 24, "30h": 30}[since])
+    assert length == timedelta(hours={"0.5d": 12, "3h": 3}[since])
 
 
 def test_the_store_is_replayed_and_that_is_what_arming_asks_for(run, lived):
@@ -159,7 +168,7 @@ def armed_check(result) -> dict[str, object]:
 
 
 def test_a_replay_of_less_than_a_day_is_shown_but_does_not_arm(run, lived):
-    result = run("backtest", "--store", "--since", "2026-06-04T00:00Z")
+    result = run("backtest", "--store", "--since", "2026-06-04T02:00Z")
 
     assert result.exit_code == 0
     assert "not recorded: less than a day" in result.stderr

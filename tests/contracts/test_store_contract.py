@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import build
 import pandas as pd
 import pytest
 from build import NOW, a_finding, a_hash, a_key, an_action, key_settings
@@ -94,29 +95,7 @@ def fresh(opener: Opener) -> Iterator[Store]:
 
 
 def an_incident(incident_id: str = "INC-1", **changes: object) -> Incident:
-    found = a_finding()
-    incident = Incident(
-        incident_id=incident_id,
-        fingerprint="f",
-        key_hash=found.key_hash,
-        state=IncidentState.OPEN,
-        severity=Severity.CRITICAL,
-        step=1,
-        opened_at=NOW,
-        onset_at=NOW,
-        last_seen_at=NOW,
-        spent_nusd=1,
-        per_hour_nusd=2,
-        expected_per_hour_nusd=3,
-        at_risk_nusd=4,
-        score=0.5,
-        p_value=None,
-        rung=Rung.DISABLE,
-        detectors=("forest",),
-        causes=found.causes,
-        quality=found.quality,
-    )
-    return replace(incident, **changes)
+    return build.an_incident(incident_id=incident_id, fingerprint="f", **changes)
 
 
 def a_message(message_id: str = "INC-1:1:alert", **changes: object) -> Message:

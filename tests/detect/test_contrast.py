@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from monitor.detect import artifact
+from monitor.detect import artifact, contrast
 from monitor.detect.artifact import Manifest, Trained
 from monitor.detect.base import Thefts
 from monitor.detect.calibrate import WEEK_S, Clean, calibrate, levels_for_budget, n_incidents, p_values
@@ -28,6 +29,14 @@ def thefts(n: int = 600, *, seed: int = 5) -> Thefts:
     """Half of them stolen, and half honest twins that look like the fleet."""
     values = np.concatenate([rows(n, novelty=4.0, seed=seed), rows(n, novelty=0.0, seed=seed + 1)])
     return Thefts(values, np.arange(2 * n) % 9, np.arange(2 * n) < n)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """Packing goes tree by tree; nothing here is about how many there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contrast, "N_TREES", 10)
+        yield
 
 
 @pytest.fixture(scope="module")

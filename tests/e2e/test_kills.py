@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from whole import BOT_TOKEN, MANAGEMENT_KEY, Whole, taught, whole
+from whole import BOT_TOKEN, MANAGEMENT_KEY, TWO_WEEKS, Whole, taught, whole
 
 from monitor import wiring
 from monitor.demo import attacks, server
@@ -33,7 +33,7 @@ SEED = int(os.environ.get("MONITOR_TEST_SEED", "20261123"))
 N_THEFTS = 4
 N_KEYS = 80
 
-OVERRIDES = {
+OVERRIDES = TWO_WEEKS | {
     "MONITOR__RESPONSE__MODE": "enforce",
     "MONITOR__RESPONSE__ARMED_WITHOUT_REPLAY": "true",
     "MONITOR__RESPONSE__MAX_PER_HOUR": "50",  # the fuses are not what is tested here
@@ -206,7 +206,7 @@ def outcome(state_dir: Path, world: World) -> Outcome:
 async def test_killed_again_and_again_while_keys_are_stolen_it_ends_as_if_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given: a monitor taught on 31 days of its keys, up to a while ago
+    # given: a monitor taught on two weeks of its keys, up to a while ago
     monkeypatch.setattr(server, "ANALYTICS_PER_MINUTE", 100_000)  # restarts ask more than a real minute allows
     taught_dir = tmp_path / "taught"
     founded_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=12)

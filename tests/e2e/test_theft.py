@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from whole import taught, whole
+from whole import TWO_WEEKS, taught, whole
 
 from monitor.demo import attacks
 from monitor.domain import ActionState, Severity, Verb
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_within_three_polls_and_no_other(
     tmp_path: Path,
 ) -> None:
-    async with whole(tmp_path, n_keys=250, MONITOR__RESPONSE__MODE="enforce") as it:
-        # given: 250 keys in two workspaces, 31 days of history, and ten ordinary minutes
+    async with whole(tmp_path, n_keys=250, MONITOR__RESPONSE__MODE="enforce", **TWO_WEEKS) as it:
+        # given: 250 keys in two workspaces, two weeks of history, and ten ordinary minutes
         await taught(it)
         quiet = await it.tick(10)
         assert not [report.errors for report in quiet if report.errors]

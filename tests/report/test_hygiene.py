@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import build
+from build import key_settings
 
 from monitor.domain import ApiKey, KeySettings
 from monitor.report.hygiene import Debt, audit
@@ -12,23 +14,10 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def a_key(key_hash: str = "a", **changes: object) -> ApiKey:
-    settings = KeySettings(is_disabled=False, limit_usd=50.0, limit_reset="monthly", include_byok_in_limit=False)
-    key = ApiKey(
-        key_hash=key_hash,
-        key_name=f"name-{key_hash}",
-        label="sk-or-v1-abc...123",
-        workspace_id=None,
-        creator_user_id="user_1",
-        settings=settings,
-        limit_remaining_usd=None,
-        usage_nusd=0,
-        usage_daily_nusd=0,
-        usage_weekly_nusd=0,
-        usage_monthly_nusd=0,
-        byok_usage_nusd=0,
-        created_at=NOW - timedelta(days=100),
-    )
-    return replace(key, **changes)  # type: ignore[arg-type]
+    """One that owes nothing."""
+    settings = key_settings(limit_usd=50.0, limit_reset="monthly")
+    name, created = f"name-{key_hash}", NOW - timedelta(days=100)
+    return build.a_key(key_hash, **({"key_name": name, "settings": settings, "created_at": created} | changes))
 
 
 def test_a_well_kept_key_owes_nothing() -> None:
