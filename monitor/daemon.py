@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 DELIVER_EVERY = timedelta(seconds=2)
 CARDS_EVERY = timedelta(seconds=5)
 OWNERS_EVERY = timedelta(minutes=5)
+RESERVE_EVERY = timedelta(minutes=5)
 RETRY_BACKFILL_S = 300.0
 
 
@@ -139,6 +140,9 @@ def service_of(app: App, watch: Watch) -> Service:
     async def back_up() -> None:
         await upkeep.back_up_if_due(app)
 
+    async def hold_reserve() -> None:
+        await upkeep.hold_reserve(app)
+
     async def save() -> None:
         await relearn(app, watch)
         async with watch.pipeline_lock:
@@ -153,6 +157,7 @@ def service_of(app: App, watch: Watch) -> Service:
         *_people_beats(app),
         Beat("train", retrain, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("upkeep", care, every=timedelta(days=1), is_first_at_once=False),
+        Beat("reserve", hold_reserve, every=RESERVE_EVERY),
         Beat("backup", back_up, every=timedelta(hours=1), is_first_at_once=False),
         Beat("checkpoint", save, every=timedelta(minutes=30), is_first_at_once=False),
         Beat("digest", weekly, cron=cron),

@@ -88,6 +88,10 @@ class StoreBusy(StoreError):
     """Another writer holds the store."""
 
 
+class StoreFull(StoreError):
+    """There is no room on the disk."""
+
+
 class StoreCorrupt(StoreError):
     """The store's own check found damage."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from monitor.domain import BUCKET_S, Dimension
 from monitor.frames import ALL_KEYS, COUNTERS, COVERAGE, QUALITY_CODES, USAGE, Catalog
+from monitor.store.base import Store
+from monitor.store.sqlite import SqliteStore
 
 T0 = 1_763_996_400
 """A full hour, 2025-11-24 15:00 UTC."""
@@ -88,3 +92,17 @@ def rows_of(frame: pd.DataFrame) -> list[tuple[int, ...]]:
         for name, dtype in frame.dtypes.items()
     ]
     return [tuple(int(cell) for cell in row) for row in zip(*columns, strict=True)]
+
+
+def fill_the_disk(store: Store, *, also_reading: bool = False) -> None:
+    """From now on SQLite finds no room to write for as long as the reserve is there."""
+    assert isinstance(store, SqliteStore)
+    database = store.maintenance._database
+    kinds = ("INSERT", "UPDATE", "DELETE", *(("SELECT",) if also_reading else ()))
+
+    @sa.event.listens_for(database.engine, "before_cursor_execute")
+    def full(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if database.reserve.is_held and statement.lstrip().startswith(kinds):
+            error: Any = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error

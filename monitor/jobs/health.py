@@ -29,7 +29,7 @@ from monitor.report.weeks import Window
 from monitor.store.base import Store
 
 ACCESS, LISTING, STALE, INCOMPLETE = "access", "listing", "stale", "incomplete"
-CONTRADICTORY, UNATTRIBUTED, CLOCK = "contradictory", "unattributed", "clock"
+CONTRADICTORY, UNATTRIBUTED, CLOCK, DISK = "contradictory", "unattributed", "clock", "disk"
 
 SKEW: Final = timedelta(minutes=2)
 """Clocks this far apart are told of. Windows follow the source's time, so decisions do not depend on ours."""
@@ -80,6 +80,7 @@ def noted(app: App, seen: Seen, troubles: Mapping[str, Trouble], now: datetime) 
     Raises StoreError."""
     store, settings = app.store, app.settings
     seen.skew, seen.lanes = app.source.skew, app.source.health()
+    seen.note(DISK, None if store.maintenance.has_reserve else _full())
     if "settle" in seen.worked:
         cross_check(store, seen, now)
     symptoms, well = look(seen, settings, now)
@@ -122,6 +123,12 @@ def _errors(seen: Seen) -> None:
         severity = Severity.NOTICE if lane in _ASIDE else Severity.WARNING
         seen.found.append(Symptom(lane, f"{lane}: the source does not answer ({error})", severity))
     seen.well |= seen.worked
+
+
+def _full() -> Symptom:
+    """Nothing is held back for it: what is decided finds room in the reserve that was given up."""
+    said = "the disk of the store is full, or nearly: the space kept for hard times is in use; free some before it ends"
+    return Symptom(DISK, said, Severity.NOTICE, is_urgent=True)
 
 
 def _listing(inventory: Inventory) -> Symptom | None:

@@ -51,8 +51,14 @@ async def back_up(app: App) -> Path | None:
 
 async def back_up_if_due(app: App) -> None:
     """As `back_up`, where the newest backup is old enough."""
-    if is_backup_due(app):
+    if is_backup_due(app) and app.store.maintenance.has_reserve:  # on a full disk a copy would eat what room is left
         await back_up(app)
+
+
+async def hold_reserve(app: App) -> None:
+    """Some space of the disk is kept for hard times, taken again once there is room."""
+    if not await asyncio.to_thread(app.store.maintenance.hold_reserve):
+        log.warning("disk_nearly_full", extra={"path": str(app.state_dir), "remedy": "free space"})
 
 
 def backup_name(at: datetime) -> str:

@@ -38,7 +38,7 @@ from monitor.domain import (
     Reason,
     floor_to,
 )
-from monitor.errors import SourceError
+from monitor.errors import SourceError, StoreFull
 from monitor.jobs import act, auditing, context, days, effects, facts, health, rehearsed, startup, timing, unattributed
 from monitor.jobs.app import App
 from monitor.jobs.broken import PROGRAM
@@ -336,7 +336,10 @@ class Watch:
         plan = replace(judgement.plan, incidents=tuple(incidents.values()))
         messages = await asyncio.to_thread(act.compose, self.app, (*noted.notices, *plan.notices), now)
         if judgement.findings or plan.incidents or plan.actions or plan.verdicts or messages:
-            await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
+            try:
+                await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
+            except StoreFull:  # its reserve was given up: what is decided now must not wait for the next cycle
+                await asyncio.to_thread(self.app.store.ledger.commit, judgement.findings, plan, messages)
 
 
 def _log(report: CycleReport) -> None:

@@ -286,6 +286,15 @@ class Maintenance(Protocol):
         """Deletes findings, verdicts, delivered messages and resolved incidents older than that; never an action."""
         ...
 
+    @property
+    def has_reserve(self) -> bool:
+        """False where space was wanted for hard times (`hold_reserve`) and the disk had none, or it was given up since."""
+        ...
+
+    def hold_reserve(self) -> bool:
+        """Keeps some space of the disk for what is written when there is no other; returns whether it has it. Never raises."""
+        ...
+
     def close(self) -> None:
         """Releases files and locks."""
         ...

@@ -6,6 +6,7 @@ reading to writing fails at once with SQLITE_BUSY_SNAPSHOT, whatever the busy ti
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -20,7 +21,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from monitor.errors import StoreBusy, StoreCorrupt, StoreError
+from monitor.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull
+from monitor.store.reserve import Reserve
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT: Final = timedelta(seconds=15)
 
@@ -84,6 +88,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool, busy_timeout: timedelta = BUSY_TIMEOUT) -> None:
         self.path = path
         self.is_read_only = read_only
+        self.reserve = Reserve(path.with_name(f"{path.name}.reserve"))
         self._busy_timeout = busy_timeout
         self._writing = threading.Lock()
         self.engine = sa.create_engine(
@@ -138,8 +143,14 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        with translated(self.path):
-            yield
+        """On a full disk the reserve is given up: this write is lost, the next one finds room."""
+        try:
+            with translated(self.path):
+                yield
+        except StoreFull:
+            if not self.is_read_only and self.reserve.give_up():
+                log.critical("disk_full", extra={"path": str(self.path), "remedy": "free space; the reserve is in use"})
+            raise
 
 
 @contextmanager
@@ -173,7 +184,7 @@ def _begin(connection: sa.Connection) -> None:
 _REMEDIES: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "another process is writing; try again, or see who holds it (fuser)"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "another connection is writing; try again"),
-    sqlite3.SQLITE_FULL: (StoreError, "the disk is full: free space; nothing of this write was kept"),
+    sqlite3.SQLITE_FULL: (StoreFull, "the disk is full: free space; nothing of this write was kept"),
     sqlite3.SQLITE_CORRUPT: (
         StoreCorrupt,
         "the file is damaged: stop the service and restore a backup (docs/runbook.md)",

@@ -24,6 +24,17 @@ class SqliteMaintenance:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._wants_reserve = False
+
+    @property
+    def has_reserve(self) -> bool:
+        """Also true where none was ever wanted."""
+        return not self._wants_reserve or self._database.reserve.is_held
+
+    def hold_reserve(self) -> bool:
+        """From now on `has_reserve` says whether it is there."""
+        self._wants_reserve = True
+        return self._database.reserve.hold()
 
     def backup(self, target: Path) -> None:
         """A consistent, checked copy in one file while others read and write; `target` is replaced at the very end."""

@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from store_build import fill_the_disk
 from whole import Whole, whole
 
 from monitor.config import Settings
 from monitor.demo.counters import DAILY
 from monitor.demo.fleet import Key
 from monitor.domain import ActionState, Verb
+from monitor.errors import StoreError
 from monitor.jobs import approvals, manual
 
 pytestmark = pytest.mark.slow
@@ -107,6 +109,31 @@ async def test_d4_of_many_keys_one_is_disabled_first_and_no_more_than_the_fuse_a
         assert n_disabled[-1] == 3
         texts = [message.text for message in it.slack.messages("#alerts")]
         assert any("fuse allows no further automatic action" in text for text in texts)
+
+
+async def test_on_a_full_disk_the_reserve_is_given_up_and_a_stolen_key_is_still_disabled(tmp_path: Path) -> None:
+    async with whole(tmp_path, n_keys=12, **ARMED) as it:
+        # given: a reserve, a key that breaks a rule which disables, and then no room on the disk
+        await it.tick(2)
+        assert it.app.store.maintenance.hold_reserve()
+        key = busiest(it)[0]
+        it.app.pipeline.settings = it.app.settings = with_rule(it, key)
+        fill_the_disk(it.app.store)
+
+        # when
+        n_failed = 0
+        for _ in range(4):
+            try:
+                await it.tick()
+            except StoreError:
+                n_failed += 1
+
+        # then: at most one cycle was lost, the key is out of service, journalled, and people know of both
+        assert n_failed <= 1
+        assert it.world.key_state(key.key_hash).is_disabled
+        assert [each.state for each in it.app.store.ledger.actions(key_hash=key.key_hash)] == [ActionState.DONE]
+        texts = " ".join(message.text for message in it.slack.messages("#alerts"))
+        assert "the disk of the store is full" in texts and key.name in texts
 
 
 def with_rule(it: Whole, *keys: Key):

@@ -74,6 +74,28 @@ async def test_o14_a_wrong_clock_holds_nothing_back() -> None:
     assert (symptom.name, symptom.severity) == ("clock", Severity.NOTICE)
 
 
+async def test_a_full_disk_is_told_at_once_and_holds_nothing_back(tmp_path: Path) -> None:
+    watch, _, app = a_watch(tmp_path)
+    app.store.maintenance.hold_reserve()
+    await minutes(watch, 2)
+    assert told(app) == []
+
+    reserve = tmp_path / "monitor.db.reserve"
+    reserve.unlink()
+    await minutes(watch, 1)
+    assert sources(app) == {"source:disk": IncidentState.OPEN}
+    assert told(app) == [
+        "the disk of the store is full, or nearly: the space kept for hard times is in use; free some before it ends."
+    ]
+    assert {each.severity for each in app.store.ledger.incidents()} == {Severity.NOTICE}, (
+        "a warning would freeze all keys"
+    )
+
+    app.store.maintenance.hold_reserve()
+    await minutes(watch, 2)
+    assert sources(app) == {"source:disk": IncidentState.RESOLVED}
+
+
 def an_app_settings() -> Any:
     from monitor.config import Settings
 

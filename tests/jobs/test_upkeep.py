@@ -91,3 +91,16 @@ async def test_where_backups_are_off_none_is_due_and_none_written(tmp_path: Path
     assert not upkeep.is_backup_due(app)
     assert await upkeep.back_up(app) is None
     assert not (tmp_path / "backups").exists()
+
+
+async def test_l1_without_room_no_backup_is_written_until_the_reserve_is_back(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+    app.store.maintenance.hold_reserve()
+    (tmp_path / "monitor.db.reserve").unlink()
+
+    await upkeep.back_up_if_due(app)
+    assert not list((tmp_path / "backups").glob("*.db"))
+
+    await upkeep.hold_reserve(app)
+    await upkeep.back_up_if_due(app)
+    assert len(list((tmp_path / "backups").glob("*.db"))) == 1
