@@ -82,9 +82,9 @@ N_THEFTS = 2_000
 """Simulated thefts it is taught with; the service takes four times as many, which find little more."""
 
 
-async def taught(it: Whole) -> None:
+async def taught(it: Whole, *, n_thefts: int = N_THEFTS) -> None:
     """First cycle, backfill of the history, training."""
     await it.watch.cycle()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teaching, "N_THEFTS", N_THEFTS)
+        patch.setattr(teaching, "N_THEFTS", n_thefts)
         await daemon.read_history(it.app, it.watch)

@@ -163,11 +163,10 @@ class Socket:
 
 def _action(message: SlackMessage, choice: str, option: int) -> dict[str, Any]:
     """The element of that action as Slack tells of it. Raises LookupError where the message has none."""
-    for block in message.blocks:
-        for element in block.get("elements", []) if block["type"] == "actions" else []:
-            if element["action_id"] == choice:
-                told = {"type": element["type"], "action_id": choice}
-                if element["type"] == "static_select":
-                    return told | {"selected_option": element["options"][option]}
-                return told | {"text": element["text"], "value": element["value"]}
+    for element in message.controls():
+        if element["action_id"] == choice:
+            told = {"type": element["type"], "action_id": choice}
+            if element["type"] == "static_select":
+                return told | {"selected_option": element["options"][option]}
+            return told | {"text": element["text"], "value": element["value"]}
     raise LookupError(f"the message has no {choice} button")

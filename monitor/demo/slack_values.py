@@ -39,6 +39,15 @@ class SlackMessage:
     edits: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
 
+    def controls(self) -> list[dict[str, Any]]:
+        """Its buttons and menus, as it stands."""
+        rows = (block for block in self.blocks if block["type"] == "actions")
+        return [element for row in rows for element in row["elements"]]
+
+    def offers(self, choice: str) -> bool:
+        """Whether there is a button or menu of that name."""
+        return any(element["action_id"] == choice for element in self.controls())
+
     def json(self, *, with_metadata: bool) -> dict[str, Any]:
         """As history shows it."""
         shown: dict[str, Any] = {

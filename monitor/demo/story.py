@@ -250,7 +250,7 @@ async def _disabled(stage: Stage, stolen: Key, busy: Key) -> None:
 async def _restore(stage: Stage, key: Key, incident: Incident | None, slack: FakeSlack) -> None:
     stage.scene("8  Undo in one step: its owner presses Restore in Slack")
     prior = next((one.prior for one in stage.app.store.ledger.actions() if one.key_hash == key.key_hash), None)
-    told = next(message for message in slack.messages() if "Key disabled" in message.text)
+    told = next(message for message in slack.messages() if message.offers("restore"))
     await slack.socket.press(told, "restore", user=OWNER)
     press = await _ended(stage.app)
     stage.say(f"[ Restore ]  pressed by {press.by}: {press.outcome.value}; {press.detail}", style="bold")

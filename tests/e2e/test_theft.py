@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from whole import TWO_WEEKS, taught, whole
+from whole import taught, whole
 
+from monitor import teaching
 from monitor.demo import attacks
 from monitor.domain import ActionState, Severity, Verb
 
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.slow
 async def test_a_theft_on_one_of_two_keys_with_the_same_name_stops_that_key_within_three_polls_and_no_other(
     tmp_path: Path,
 ) -> None:
-    async with whole(tmp_path, n_keys=250, MONITOR__RESPONSE__MODE="enforce", **TWO_WEEKS) as it:
-        # given: 250 keys in two workspaces, two weeks of history, and ten ordinary minutes
-        await taught(it)
+    async with whole(tmp_path, n_keys=250, MONITOR__RESPONSE__MODE="enforce") as it:
+        # given: 250 keys in two workspaces, a month of history, taught as in life, and ten ordinary minutes
+        await taught(it, n_thefts=teaching.N_THEFTS)
         quiet = await it.tick(10)
         assert not [report.errors for report in quiet if report.errors]
         assert not [one for one in it.app.store.ledger.incidents() if one.severity is Severity.CRITICAL]
