@@ -58,3 +58,18 @@ def assert_needs_nothing(page: Page) -> None:
         name for name in names if name.startswith("on") or name in {"src", "srcset", "action", "xlink:href", "style"}
     ]
     assert all(href.startswith("#") for href in page.values("href"))
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colors (`#rgb` or `#rrggbb`), from 1 to 21: WCAG 2.2, contrast ratio."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(color: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    digits = color.removeprefix("#")
+    digits = "".join(digit * 2 for digit in digits) if len(digits) == 3 else digits
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -15,8 +15,10 @@ from fake_keys import FakeKeys
 from jobs_build import an_app, an_inventory
 from store_build import frame_of
 
+from monitor import daemon
 from monitor.demo.clock import ManualClock
 from monitor.demo.slack import Channel, FakeSlack
+from monitor.demo.slack_values import SlackMessage
 from monitor.domain import HOUR_S, ApiKey, Dimension, Incident, Member, MessageKind, Notice, Plan, Verb
 from monitor.errors import Unauthorized
 from monitor.frames import ALL_KEYS, COVERAGE, USAGE
@@ -122,3 +124,16 @@ async def settled(app: App, n_presses: int) -> list[Press]:
             if len(found) >= n_presses:
                 return found
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def listened(app: App, slack: FakeSlack) -> AsyncIterator[None]:
+    """The daemon listens to what is pressed, and stands connected."""
+    async with daemon.listening(app):
+        await slack.socket.connected()
+        yield
+
+
+def question(slack: FakeSlack) -> SlackMessage:
+    """The message below the alert, which asks."""
+    return slack.messages()[1]

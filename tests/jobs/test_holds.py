@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from build import a_finding, settings_with
-from slack_build import ANN, BOB, EVE, KEY, an_app_on_slack, later
+from slack_build import ANN, BOB, EVE, KEY, an_app_on_slack, later, listened, question
 
-from monitor import daemon
 from monitor.decide import decide
 from monitor.demo.slack import FakeSlack
 from monitor.domain import Action, ActionState, Finding, MessageKind, Plan, Reason
@@ -41,13 +40,8 @@ async def held(state_dir: Path, **sections: Any) -> AsyncIterator[tuple[App, Fak
     async with an_app_on_slack(state_dir, **sections) as (app, slack):
         judged(app)
         await deliver(app)
-        async with daemon.listening(app):
-            await slack.socket.connected()
+        async with listened(app, slack):
             yield app, slack
-
-
-def question(slack: FakeSlack) -> Any:
-    return slack.messages()[1]
 
 
 def offered(message: Any) -> list[str]:

@@ -14,7 +14,20 @@ import pytest
 from build import a_finding, an_action
 from hypothesis import given
 from hypothesis import strategies as st
-from slack_build import ANN, BOB, EVE, KEY, NOW, alert, an_app_on_slack, an_open_incident, later, settled
+from slack_build import (
+    ANN,
+    BOB,
+    EVE,
+    KEY,
+    NOW,
+    alert,
+    an_app_on_slack,
+    an_open_incident,
+    later,
+    listened,
+    question,
+    settled,
+)
 
 from monitor import daemon
 from monitor.decide import decide
@@ -48,13 +61,8 @@ async def asked(state_dir: Path, **sections: Any) -> AsyncIterator[tuple[App, Fa
         notice = Notice(MessageKind.PROPOSAL, NOW, incident=INCIDENT, action=action)
         app.store.ledger.commit((), Plan(NOW, actions=(action,)), act.compose(app, (notice,), NOW))
         await deliver(app)
-        async with daemon.listening(app):
-            await slack.socket.connected()
+        async with listened(app, slack):
             yield app, slack
-
-
-def question(slack: FakeSlack) -> Any:
-    return slack.messages()[1]
 
 
 async def said(slack: FakeSlack, n: int = 1) -> str:

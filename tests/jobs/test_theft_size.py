@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from build import a_key, key_settings, settings_with
@@ -107,10 +108,10 @@ async def test_what_was_planned_a_moment_ago_is_not_played_again(
     plan, n_played = await planned(app), 0
     play = staged_theft.play
 
-    def counted(*args: object, **more: object) -> staged_theft.Staged:
+    def counted(*args: Any, **more: Any) -> staged_theft.Staged:
         nonlocal n_played
         n_played += 1
-        return play(*args, **more)  # type: ignore[arg-type]
+        return play(*args, **more)
 
     monkeypatch.setattr(staged_theft, "play", counted)
     done = await rehearse.rehearse(app, choose, by="cli:ada", shipped=NO_MODELS, planned=plan)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from build import NOW, settings_with
 from digest_build import a_digest, a_full_digest, a_usage
-from html_page import Page
+from html_page import Page, contrast
 from replay_build import DISABLED, a_report
 
 from monitor.domain import NUSD
@@ -104,17 +104,3 @@ def variables(html: str, scheme: str) -> dict[str, str]:
     light = "".join(re.findall(r"^:root \{(.*?)\}", sheet, re.S | re.M))
     found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", light))
     return found | (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", dark)) if scheme == "dark" else {})
-
-
-def contrast(one: str, other: str) -> float:
-    """By WCAG 2.2."""
-    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (brighter + 0.05) / (darker + 0.05)
-
-
-def luminance(color: str) -> float:
-    digits = color.removeprefix("#")
-    digits = "".join(char * 2 for char in digits) if len(digits) == 3 else digits
-    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from build import a_cause, a_key
 from hostile import TEXT, VECTORS
-from html_page import Page, assert_needs_nothing
+from html_page import Page, assert_needs_nothing, contrast
 from hypothesis import given, settings
 from replay_build import DAY, DISABLED, HOUR, SINCE, Story, Verbs, a_catalog, a_report
 
@@ -276,20 +276,6 @@ def palettes() -> dict[str, dict[str, str]]:
         side: dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", block))
         for side, block in zip(("light", "dark", "paper"), found, strict=True)
     }
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2, relative luminance."""
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(color: str) -> float:
-    digits = color.removeprefix("#")
-    digits = "".join(digit * 2 for digit in digits) if len(digits) == 3 else digits
-    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("side", ["light", "dark", "paper"])
