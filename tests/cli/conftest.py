@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,10 +52,15 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled_at() -> datetime:
+    return SystemClock().now().replace(microsecond=0)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, filled_at: datetime) -> Path:
     """One store for all: a stolen key, two keys of one name, keys with hostile names, a deleted key."""
     path = tmp_path_factory.mktemp("filled") / "monitor.db"
-    now = SystemClock().now().replace(microsecond=0)
+    now = filled_at
     hour_ago = now.replace(minute=0, second=0) - timedelta(hours=2)
     keys = [
         a_key(STOLEN, key_name="search-prod", settings=key_settings(limit_usd=500.0, limit_reset="monthly")),
@@ -123,8 +128,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store_file(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the filled store where commands look for it."""
+def store_file(filled: Path, filled_at: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the filled store where commands look for it. Each test begins when the store was filled, however late it runs."""
+    real_now, begun_at = SystemClock.now, SystemClock().now()
+    monkeypatch.setattr(SystemClock, "now", lambda clock: filled_at + (real_now(clock) - begun_at))
     folder = tmp_path / "state"
     folder.mkdir()
     shutil.copyfile(filled, folder / "monitor.db")
