@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.decide import AUTOMATIC
 from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
-from monitor.jobs import auditing, owners, storms, terms
+from monitor.jobs import auditing, owners, storms, withheld
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import further, message, ops_copy
 from monitor.notify.parts import parts
@@ -27,7 +26,7 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     for action in actions:
         if action.state is not ActionState.INTENDED or await asyncio.to_thread(_is_denied, app, action):
             continue
-        why_not = await asyncio.to_thread(_stopped, app) if action.requested_by == AUTOMATIC else ""
+        why_not = await asyncio.to_thread(withheld.why, app, action)
         if why_not:
             finished = replace(action, state=ActionState.EXPIRED, finished_at=app.now(), detail=why_not)
         else:
@@ -37,26 +36,22 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     return tuple(done)
 
 
-def _stopped(app: App) -> str:
-    """What has happened since the intent was written that forbids to carry it out."""
-    if app.kill_switch.exists():
-        return "the kill switch is on; nothing was touched"
-    if terms.is_over(app):
-        return "another service has started on this store and acts now; nothing was touched"
-    return ""
-
-
 async def resolve_open(
     app: App, *, older_than: timedelta = timedelta(0), reason: Reason | None = None
 ) -> tuple[Action, ...]:
-    """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key.
+    """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key. What has not
+    happened yet, and is forbidden by now, never happens.
 
     `older_than` leaves alone what a person may be carrying out at this moment; `reason`: only what was done for it. Raises
     StoreError."""
     found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
-    left = [action for action in found if app.now() - action.intended_at >= older_than]
+    left = [action for action in found if abs(app.now() - action.intended_at) >= older_than]  # a clock may be set back
     left = [action for action in left if reason is None or action.reason is reason]
-    finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app))
+
+    async def forbidden(action: Action) -> str:
+        return await asyncio.to_thread(withheld.why, app, action)
+
+    finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app), forbidden=forbidden)
     for action in finished:
         await _finish(app, action)
     return finished
