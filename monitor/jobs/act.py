@@ -8,14 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason, Verb
+from monitor.errors import ActionFailed
 from monitor.jobs import auditing, owners, storms, withheld
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import further, message, ops_copy
 from monitor.notify.parts import parts
 from monitor.respond import executor
+from monitor.wording import duration
 
 log = logging.getLogger(__name__)
+
+LEFT_ALONE = timedelta(minutes=2)
+"""An intent this old without outcome is nobody's any more: a new action on its key would wait for it for ever."""
 
 
 async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
@@ -55,6 +60,26 @@ async def resolve_open(
     for action in finished:
         await _finish(app, action)
     return finished
+
+
+async def settle(app: App, key_hash: str) -> None:
+    """Before a person has a key put back: what a crash left open on it is settled by reading the key, and not carried out any more.
+
+    Raises ActionFailed where one of them may be under way at this moment, or cannot be settled; StoreError."""
+    found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED}, key_hash=key_hash)
+    for action in (each for each in found if each.verb is not Verb.RESTORE):
+        said = f"{action.action_id} ({action.verb}) of key {key_hash[:12]}"
+        if abs(app.now() - action.intended_at) < LEFT_ALONE:
+            wait = f"look again when it has an outcome, or in {duration(LEFT_ALONE)}"
+            raise ActionFailed(f"{said} is under way: {wait}", permanent=False)
+        settled = await executor.resolve_open((action,), app.responders, clock=SourceClock(app), forbidden=_overtaken)
+        if not settled:
+            raise ActionFailed(f"{said} has no outcome, and the key cannot be read now: try again", permanent=False)
+        await _finish(app, settled[0])
+
+
+async def _overtaken(action: Action) -> str:
+    return "a person asked to put the key back; nothing was touched"
 
 
 def _is_denied(app: App, action: Action) -> bool:
