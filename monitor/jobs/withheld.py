@@ -35,7 +35,8 @@ def _by_settings(app: App, action: Action) -> str:
         return hours
     if action.verb is Verb.ZERO:  # for a key that is disabled already: who protects it has disabled it
         return ""
-    key = next((each for each in app.store.keys.keys() if each.key_hash == action.key_hash), None)
+    listed = app.store.keys.keys()
+    key = next((each for each in listed if each.key_hash == action.key_hash), None)
     pattern = guardrails.protecting(response, key.key_name if key else "", action.key_hash)
     return "" if pattern is None else f"the key is protected by now (response.protected_keys: {pattern})"
 

@@ -47,7 +47,9 @@ async def test_a_damaged_store_is_said_once(slack: FakeSlack, tmp_path: Path) ->
     found = await readiness.check_all(settings_for(slack, tmp_path))
 
     said = next(each.detail for each in found if each.what == "store")
-    assert [each.what for each in found if said in each.detail or str(tmp_path / "monitor.db") in each.detail] == ["store"]
+    assert [each.what for each in found if said in each.detail or str(tmp_path / "monitor.db") in each.detail] == [
+        "store"
+    ]
     assert not {"replay before arming", "rehearsal"} & {each.what for each in found}
 
 
