@@ -27,9 +27,11 @@ async def check_all(settings: Settings, *, is_sending: bool = False) -> tuple[Ch
     found += await _messages(settings, clock, is_sending=is_sending)
     found += await _buttons(settings, clock)
     found += await _heartbeat(settings, is_sending=is_sending)
-    found += [_state_dir(settings.store.state_dir), await asyncio.to_thread(_store, settings), _schedule(settings)]
-    found.append(await asyncio.to_thread(_arming, settings, clock))
-    found.append(await asyncio.to_thread(_rehearsal, settings, clock))
+    store = await asyncio.to_thread(_store, settings)
+    found += [_state_dir(settings.store.state_dir), store, _schedule(settings)]
+    if store.is_ok:  # else it is said once, and what it would have told is not known
+        found.append(await asyncio.to_thread(_arming, settings, clock))
+        found.append(await asyncio.to_thread(_rehearsal, settings, clock))
     return tuple(found)
 
 

@@ -28,6 +28,7 @@ FIRST = (
     "cli/test_backtest.py",
     "faults/test_any_position.py",
     "faults/test_rehearsal_kills.py",
+    "jobs/test_memory_bound.py",
     "e2e/test_freshness.py",
 )
 """Files that are begun first, because they take longest: what is begun last decides when all are done. A worker is given two

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.cli.common import clean, group_config, json_option, print_json, reading, with_settings
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, StoreError
 
 if TYPE_CHECKING:
     from monitor.config import Settings
@@ -46,7 +46,10 @@ def verify(settings: Settings, *, head: str | None, as_json: bool) -> None:
     """Walk the whole trail. Exit 0: as it was written; 1: altered, and the first bad row is named."""
     from monitor.store.audit import parse_head
 
-    outside = None if head is None else parse_head(head)
+    try:
+        outside = None if head is None else parse_head(head)
+    except StoreError as error:
+        raise click.BadParameter(str(error), param_hint="--head") from error
     with reading(settings) as store:
         found = store.audit.verify(outside)
     if as_json:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.config import Response, Settings
-from monitor.decide import caps, muting
+from monitor.decide import caps, money, muting
 from monitor.decide.context import Context
 from monitor.decide.crowd import Crowd
 from monitor.decide.policy import Wish
@@ -183,8 +183,12 @@ def cooling_down(case: Case) -> Refusal | None:
 
 
 def _is_outdone(action: Action, case: Case) -> bool:
-    """A cap still in force, where more than a cap is wanted now."""
-    if action.verb is not Verb.CAP or case.verb is Verb.CAP or action.limit_usd is None or case.key is None:
+    """A cap still in force, where more than a cap is wanted now, or the limit was reset since: what the key had used before
+    then is free to be used once more."""
+    if action.verb is not Verb.CAP or action.limit_usd is None or case.key is None:
+        return False
+    reset = case.key.settings.limit_reset
+    if case.verb is Verb.CAP and not money.n_resets(reset, ended_at(action), case.now):
         return False
     return is_limited_to(case.key, action.limit_usd)
 

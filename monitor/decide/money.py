@@ -18,8 +18,8 @@ def at_risk(spend: Spend, *, key: ApiKey | None, now: datetime, people_within: t
         return open_end
     allowance = max(0, spend.limit_remaining_nusd)
     if key is not None and key.settings.limit_usd is not None:
-        n_resets = _n_resets(key.settings.limit_reset, now, now + people_within)
-        allowance += n_resets * max(0, round(key.settings.limit_usd * NUSD))
+        n = n_resets(key.settings.limit_reset, now, now + people_within)
+        allowance += n * max(0, round(key.settings.limit_usd * NUSD))
     return min(open_end, allowance)
 
 
@@ -48,13 +48,13 @@ def _times(per_hour_nusd: int, time: timedelta) -> int:
     return per_hour_nusd * max(0, int(time.total_seconds())) // HOUR_S
 
 
-def _n_resets(limit_reset: str | None, since: datetime, until: datetime) -> int:
+def n_resets(limit_reset: str | None, since: datetime, until: datetime) -> int:
     """Resets of a key's limit in (since, until]: at midnight UTC, on Mondays, or on the first of the month."""
-    n_resets = 0
+    n = 0
     midnight = since.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
     while midnight <= until:
-        n_resets += {"daily": True, "weekly": midnight.weekday() == 0, "monthly": midnight.day == 1}.get(
+        n += {"daily": True, "weekly": midnight.weekday() == 0, "monthly": midnight.day == 1}.get(
             limit_reset or "", False
         )
         midnight += _DAY
-    return n_resets
+    return n

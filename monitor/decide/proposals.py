@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.config import Response
@@ -17,6 +17,9 @@ from monitor.domain import WAITING, Action, ActionState, Reason, Verb, short_id
 UNAPPROVED: Final = "nobody approved it within response.approve_within"
 NO_LONGER: Final = "what it was proposed for does not stand any more, or a fuse holds it back now; nothing was touched"
 OVERTAKEN: Final = "overtaken by {} for the same key"
+
+_A_MOMENT: Final = timedelta(milliseconds=1)
+_TOUCHED: Final = frozenset({ActionState.DONE, ActionState.FAILED})
 
 
 def step(case: Case) -> tuple[Action | None, Refusal | None]:
@@ -60,6 +63,10 @@ def over(actions: Iterable[Action], taken_up: Collection[Action], now: datetime)
 
 
 def _is_live(action: Action, case: Case) -> bool:
+    """Whether it is still the question: what was only held, unheard, is none where approval is asked for by now."""
+    is_unheard = action.state is ActionState.PROPOSED and action.not_before is not None
+    if is_unheard and _asks(case.settings.response):
+        return False
     return action.state in WAITING and action.verb is case.verb and case.now < action.expires_at
 
 
@@ -90,6 +97,8 @@ def _hold_detail(proposal: Action) -> str:
 def _intent(case: Case) -> Action:
     """The intent: `prior` is what the inventory last saw, which is what a restore puts back."""
     assert case.key is not None  # `guardrails.gone` refuses what is not in the inventory
+    # A clock set back must not put it before what it follows: what a restore puts back is read in this order.
+    touched = [each.intended_at + _A_MOMENT for each in case.actions if each.state in _TOUCHED]
     return Action(
         action_id=short_id("ACT", case.wish.incident.incident_id, case.verb, case.now.isoformat()),
         verb=case.verb,
@@ -98,7 +107,7 @@ def _intent(case: Case) -> Action:
         requested_by=AUTOMATIC,
         reason=case.wish.reason,
         prior=case.key.settings,
-        intended_at=case.now,
+        intended_at=max([case.now, *touched]),
         expires_at=case.now + case.settings.response.intent_ttl,
         limit_usd=case.limit_usd if case.verb is Verb.CAP else None,
     )

@@ -11,6 +11,7 @@ weekly     the digest of a week, from the store
 silences   when the monitor did not watch
 unattributed  dollars that no key could be given
 upkeep     retention, vacuum, backup, checkpoint
+withheld   why an intent is not carried out after all
 manual     restore and revoke by a person
 desk       acknowledge, silence, resolve by a person
 health     what is wrong with the source in a cycle

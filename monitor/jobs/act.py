@@ -8,15 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.decide import AUTOMATIC
-from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason
-from monitor.jobs import auditing, owners, storms, terms
+from monitor.domain import Action, ActionState, ApiKey, Incident, Message, MessageKind, Notice, Reason, Verb
+from monitor.errors import ActionFailed
+from monitor.jobs import auditing, owners, storms, withheld
 from monitor.jobs.app import App, Office, SourceClock
 from monitor.notify import further, message, ops_copy
 from monitor.notify.parts import parts
 from monitor.respond import executor
+from monitor.wording import duration
 
 log = logging.getLogger(__name__)
+
+LEFT_ALONE = timedelta(minutes=2)
+"""An intent this old without outcome is nobody's any more: a new action on its key would wait for it for ever."""
 
 
 async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
@@ -27,7 +31,7 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     for action in actions:
         if action.state is not ActionState.INTENDED or await asyncio.to_thread(_is_denied, app, action):
             continue
-        why_not = await asyncio.to_thread(_stopped, app) if action.requested_by == AUTOMATIC else ""
+        why_not = await asyncio.to_thread(withheld.why, app, action)
         if why_not:
             finished = replace(action, state=ActionState.EXPIRED, finished_at=app.now(), detail=why_not)
         else:
@@ -37,29 +41,45 @@ async def carry_out(app: App, actions: Sequence[Action]) -> tuple[Action, ...]:
     return tuple(done)
 
 
-def _stopped(app: App) -> str:
-    """What has happened since the intent was written that forbids to carry it out."""
-    if app.kill_switch.exists():
-        return "the kill switch is on; nothing was touched"
-    if terms.is_over(app):
-        return "another service has started on this store and acts now; nothing was touched"
-    return ""
-
-
 async def resolve_open(
     app: App, *, older_than: timedelta = timedelta(0), reason: Reason | None = None
 ) -> tuple[Action, ...]:
-    """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key.
+    """Intents left without outcome by a crash, or whose key could not be read then: resolved by reading the key. What has not
+    happened yet, and is forbidden by now, never happens.
 
     `older_than` leaves alone what a person may be carrying out at this moment; `reason`: only what was done for it. Raises
     StoreError."""
     found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED})
-    left = [action for action in found if app.now() - action.intended_at >= older_than]
+    left = [action for action in found if abs(app.now() - action.intended_at) >= older_than]  # a clock may be set back
     left = [action for action in left if reason is None or action.reason is reason]
-    finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app))
+
+    async def forbidden(action: Action) -> str:
+        return await asyncio.to_thread(withheld.why, app, action)
+
+    finished = await executor.resolve_open(left, app.responders, clock=SourceClock(app), forbidden=forbidden)
     for action in finished:
         await _finish(app, action)
     return finished
+
+
+async def settle(app: App, key_hash: str) -> None:
+    """Before a person has a key put back: what a crash left open on it is settled by reading the key, and not carried out any more.
+
+    Raises ActionFailed where one of them may be under way at this moment, or cannot be settled; StoreError."""
+    found = await asyncio.to_thread(app.store.ledger.actions, states={ActionState.INTENDED}, key_hash=key_hash)
+    for action in (each for each in found if each.verb is not Verb.RESTORE):
+        said = f"{action.action_id} ({action.verb}) of key {key_hash[:12]}"
+        if abs(app.now() - action.intended_at) < LEFT_ALONE:
+            wait = f"look again when it has an outcome, or in {duration(LEFT_ALONE)}"
+            raise ActionFailed(f"{said} is under way: {wait}", permanent=False)
+        settled = await executor.resolve_open((action,), app.responders, clock=SourceClock(app), forbidden=_overtaken)
+        if not settled:
+            raise ActionFailed(f"{said} has no outcome, and the key cannot be read now: try again", permanent=False)
+        await _finish(app, settled[0])
+
+
+async def _overtaken(action: Action) -> str:
+    return "a person asked to put the key back; nothing was touched"
 
 
 def _is_denied(app: App, action: Action) -> bool:

@@ -1,7 +1,8 @@
 """Whether what was done to a key took effect: its counter after the act, cycle by cycle. One small document in the store.
 
 A disable counts as *proven* once two inventories after it show the key disabled and the same counter. What a counter grows later
-than `response.escalate_after` after the act is use that should not exist (decide/ineffective.py)."""
+than `response.escalate_after` after the act, and after it was last seen switched on, is use that should not exist
+(decide/ineffective.py)."""
 
 from __future__ import annotations
 
@@ -67,7 +68,19 @@ def _noted(
 ) -> dict[str, Any]:
     usage = (key.usage_nusd or 0) + (key.byok_usage_nusd or 0)
     has_stood_still = "usage" in before and int(before["usage"]) == usage and key.settings.is_disabled
+    proven = {"proven": bool(before.get("proven")) or has_stood_still}
+    if _is_on(action, key):  # what it spends now is what it may: its growth counts anew once it is off again
+        return {"usage": usage, "base": None, "on_at": now.isoformat(), **proven}
+    on_at = before.get("on_at")
+    ended = max(filter(None, (action.finished_at, datetime.fromisoformat(on_at) if on_at else None)), default=now)
     base = before.get("base")
-    if base is None and action.finished_at is not None and now - action.finished_at >= grace:
+    if base is None and now - ended >= grace:
         base = usage
-    return {"usage": usage, "base": base, "proven": bool(before.get("proven")) or has_stood_still}
+    return {"usage": usage, "base": base, **({"on_at": on_at} if on_at else {}), **proven}
+
+
+def _is_on(action: Action, key: ApiKey) -> bool:
+    """Whether somebody let it spend again."""
+    if action.verb is Verb.ZERO and key.settings.limit_usd == 0:
+        return False
+    return not key.settings.is_disabled

@@ -17,9 +17,10 @@ from monitor.respond.delete import DeleteKey
 async def restore(app: App, key: ApiKey, *, requested_by: str, is_forced: bool = False) -> Action:
     """Puts a key back exactly as it was before the first of our changes still in force.
 
-    Raises ActionFailed where there is nothing to put back, where the key is gone, or where somebody changed its settings
-    since and not `is_forced`; SourceError where the key cannot be read."""
+    Raises ActionFailed where there is nothing to put back, where the key is gone, where something is being done to it at this
+    moment, or where somebody changed its settings since and not `is_forced`; SourceError where the key cannot be read."""
     await act.resolve_open(app, reason=Reason.REHEARSAL)  # cut off a moment ago, perhaps, and of this key
+    await act.settle(app, key.key_hash)
     journal = await asyncio.to_thread(app.store.ledger.actions, key_hash=key.key_hash)
     try:
         fresh = await app.control.read(key.key_hash)
@@ -48,8 +49,11 @@ async def revoke(app: App, key: ApiKey, *, requested_by: str, incident_id: str |
     """Disables a key because a person says so. Raises SourceError if the key cannot be read first: what is put back later
     must be exact."""
     fresh = await app.control.read(key.key_hash)
+    journal = await asyncio.to_thread(app.store.ledger.actions, key_hash=key.key_hash)
     now, ttl = app.now(), app.settings.response.intent_ttl
-    request = requests.revoke_request(fresh, requested_by=requested_by, now=now, ttl=ttl, incident_id=incident_id)
+    request = requests.revoke_request(
+        fresh, journal, requested_by=requested_by, now=now, ttl=ttl, incident_id=incident_id
+    )
     return await _do(app, request)
 
 

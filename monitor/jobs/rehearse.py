@@ -12,6 +12,7 @@ Each step is timed and written into the audit trail as it ends. A rehearsal coun
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -158,7 +159,7 @@ async def rehearse(
     begun = app.clock.monotonic()
     key, stage = await _stage(app, choose, shipped)
     at = app.now()
-    run = _Run(app, key, by, short_id("REH", key.key_hash, by, at.isoformat()), at, tell)
+    run = _Run(app, key, by, short_id("REH", key.key_hash, by, at.isoformat(), uuid.uuid4().hex), at, tell)
     await asyncio.to_thread(
         rehearsed.begin,
         app.store,

@@ -60,9 +60,6 @@ act upon, also where all keys together are read in hours only. It is one questio
 DRILL_AGAIN_S = 30.0
 """A key that goes on bursting is asked about again after this long."""
 
-LEFT_ALONE = timedelta(minutes=2)
-"""An intent this old without outcome is nobody's any more: a new action on its key would wait for it for ever."""
-
 RECALL = timedelta(minutes=10)
 """Counters older than this say little about now: after a longer pause they begin anew."""
 
@@ -144,8 +141,8 @@ class Watch:
             inventory = await self._read_keys(report.at, report)
             now = await self._timed(report)
             if inventory is not None and not report.time.doubt:
-                await act.resolve_open(self.app, older_than=LEFT_ALONE)
-                await rehearsed.put_back(self.app, older_than=LEFT_ALONE)
+                await act.resolve_open(self.app, older_than=act.LEFT_ALONE)
+                await rehearsed.put_back(self.app, older_than=act.LEFT_ALONE)
             await self._run_lanes(now, report)
             noted = await asyncio.to_thread(self._look_at_source, inventory, report, now)
             is_healthy = inventory is not None and inventory.is_complete

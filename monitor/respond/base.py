@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.domain import Action, ApiKey, KeySettings, Verb
@@ -35,6 +36,14 @@ class KeyDeletion(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`said`: what was seen, in words. `before`: the settings found before anything was sent; None where nothing was found."""
+
+    said: str
+    before: KeySettings | None = None
+
+
 class Responder(Protocol):
     """Carries out one verb. Idempotent: applied to a key already in the target state it changes nothing and succeeds."""
 
@@ -43,8 +52,8 @@ class Responder(Protocol):
         """What it does."""
         ...
 
-    async def apply(self, action: Action) -> str:
-        """Makes the change and reads it back; returns what was seen, in words. Raises ActionFailed."""
+    async def apply(self, action: Action) -> Applied:
+        """Makes the change and reads it back; returns what was seen. Raises ActionFailed."""
         ...
 
     async def is_applied(self, action: Action) -> bool:

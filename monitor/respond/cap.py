@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from monitor.domain import NUSD, Action, ApiKey, KeySettings, Verb, is_limited_to, used_nusd
 from monitor.errors import ActionFailed, NotFound
 from monitor.respond import reading
-from monitor.respond.base import KeyControl
+from monitor.respond.base import Applied, KeyControl
 from monitor.respond.disable import GONE
 
 Check = Callable[[ApiKey, float], None]
@@ -25,7 +25,7 @@ class CapKey:
         """Cap."""
         return Verb.CAP
 
-    async def apply(self, action: Action) -> str:
+    async def apply(self, action: Action) -> Applied:
         """Reads, lowers the limit if it is higher, reads back; returns what was seen. A key that is gone is contained.
 
         Raises ActionFailed: permanent where the issuer refuses, where somebody changed the key's settings since it was judged,
@@ -49,7 +49,7 @@ class ZeroLimit:
         """Zero."""
         return Verb.ZERO
 
-    async def apply(self, action: Action) -> str:
+    async def apply(self, action: Action) -> Applied:
         """As `CapKey.apply`, whatever was used: nothing more may be."""
         return await _lowered(self.control, action, 0.0, check=None)
 
@@ -58,12 +58,12 @@ class ZeroLimit:
         return await _is_as_low(self.control, action, 0.0)
 
 
-async def _lowered(control: KeyControl, action: Action, limit_usd: float, *, check: Check | None) -> str:
+async def _lowered(control: KeyControl, action: Action, limit_usd: float, *, check: Check | None) -> Applied:
     key_hash = action.key_hash
     try:
         before = await reading.read(control, key_hash, is_after_change=False)
         if is_limited_to(before, limit_usd):
-            return f"limit was {before.settings.limit_usd:g} USD already"
+            return Applied(f"limit was {before.settings.limit_usd:g} USD already", before.settings)
         if action.prior is not None and _differs(before.settings, action.prior):
             raise ActionFailed(
                 f"the settings of key {key_hash[:12]} were changed since it was judged; nothing was done, it is judged anew",
@@ -75,14 +75,14 @@ async def _lowered(control: KeyControl, action: Action, limit_usd: float, *, che
         unclear = await reading.sent(control.put_limit(key_hash, wanted), key_hash)
         after = await reading.read(control, key_hash, is_after_change=True)
     except NotFound:
-        return GONE
+        return Applied(GONE)
     if _differs(after.settings, wanted):
         raise ActionFailed(
             f"key {key_hash[:12]} does not have the limit it was given:"
             f" {reading.difference(after.settings, replace(wanted, is_disabled=after.settings.is_disabled))}",
             permanent=False,
         ) from unclear
-    return f"limit lowered to {limit_usd:g} USD, and read back"
+    return Applied(f"limit lowered to {limit_usd:g} USD, and read back", before.settings)
 
 
 async def _is_as_low(control: KeyControl, action: Action, limit_usd: float) -> bool:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from monitor.domain import Action, Verb
 from monitor.errors import ActionFailed, NotFound, SourceError
 from monitor.respond import reading
-from monitor.respond.base import KeyControl, KeyDeletion
-from monitor.respond.executor import PEOPLE
+from monitor.respond.base import Applied, KeyControl, KeyDeletion
+
+TYPED = "cli:"
+"""Prefix of `Action.requested_by` where a person typed it."""
 
 NEVER_AGAIN = (
     "a delete is never repeated by the program; look at the key at the issuer and ask again: revoke KEY --delete"
@@ -29,15 +31,15 @@ class DeleteKey:
         """Delete."""
         return Verb.DELETE
 
-    async def apply(self, action: Action) -> str:
+    async def apply(self, action: Action) -> Applied:
         """Reads, deletes, and reads that it is gone. Raises ActionFailed, always permanent: a person decides whether to try
         again."""
-        if self.deletion is None or not action.requested_by.startswith(PEOPLE):
+        if self.deletion is None or not action.requested_by.startswith(TYPED):
             raise ActionFailed(NEVER_AGAIN, permanent=True)
         try:
             await reading.read(self.control, action.key_hash, is_after_change=False)
         except NotFound:
-            return "was deleted already"
+            return Applied("was deleted already")
         except ActionFailed as error:
             raise ActionFailed(f"nothing was deleted: {error}", permanent=True) from error
         unclear: SourceError | None = None
@@ -48,7 +50,7 @@ class DeleteKey:
         try:
             await reading.read(self.control, action.key_hash, is_after_change=True)
         except NotFound:
-            return "deleted, and no longer found at the issuer"
+            return Applied("deleted, and no longer found at the issuer")
         except ActionFailed as error:
             raise ActionFailed(str(error), permanent=True, is_outcome_unknown=True) from unclear
         raise ActionFailed(f"key {action.key_hash[:12]} still exists after the delete", permanent=True) from unclear

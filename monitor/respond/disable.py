@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from monitor.domain import Action, Verb
 from monitor.errors import ActionFailed, NotFound
 from monitor.respond import reading
-from monitor.respond.base import KeyControl
+from monitor.respond.base import Applied, KeyControl
 
 GONE = "the key no longer exists at the issuer: contained"
 
@@ -23,24 +23,24 @@ class DisableKey:
         """Disable."""
         return Verb.DISABLE
 
-    async def apply(self, action: Action) -> str:
+    async def apply(self, action: Action) -> Applied:
         """Reads, disables if need be, reads back; returns what was seen. A key that is gone is contained.
 
         Raises ActionFailed: permanent where the issuer refuses, else worth another try."""
         try:
             before = await reading.read(self.control, action.key_hash, is_after_change=False)
             if before.settings.is_disabled:
-                return "was disabled already"
+                return Applied("was disabled already", before.settings)
             change = self.control.set_disabled(action.key_hash, is_disabled=True)
             unclear = await reading.sent(change, action.key_hash)
             after = await reading.read(self.control, action.key_hash, is_after_change=True)
         except NotFound:
-            return GONE
+            return Applied(GONE)
         if not after.settings.is_disabled:
             raise ActionFailed(
                 f"key {action.key_hash[:12]} is still enabled after the issuer was told to disable it", permanent=False
             ) from unclear
-        return "disabled, and read back as disabled"
+        return Applied("disabled, and read back as disabled", before.settings)
 
     async def is_applied(self, action: Action) -> bool:
         """Whether the key is disabled, or gone. Raises SourceError."""

@@ -4,14 +4,14 @@ The intent is journalled before any of this is called, the returned action (with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from monitor.domain import Action, ActionState, Clock, Incident, MessageKind, Notice, Reason, Verb
 from monitor.errors import ActionFailed, RateLimited, SourceError
-from monitor.respond.base import Responder
+from monitor.respond.base import Applied, Responder
 
 RETRY_AFTER_S: Final = (1.0, 4.0, 15.0)
 """Seconds before the second, third and fourth attempt; a rate limit may ask for more."""
@@ -20,16 +20,24 @@ LONGEST_WAIT_S: Final = 60.0
 
 CUT_OFF: Final = "the rehearsal was cut off before this was seen to be done"
 
-PEOPLE: Final = "cli:"
-"""Prefix of `Action.requested_by` where a person asked: `cli:<user>`."""
+PEOPLE: Final = ("cli:", "slack:")
+"""Prefixes of `Action.requested_by` where a person asked: `cli:<user>`, `slack:<member>`."""
+
+Forbidden = Callable[[Action], Awaitable[str]]
+"""Why an intent must not be carried out any more, empty where it may."""
+
+_CHANGING: Final = frozenset({Verb.DISABLE, Verb.CAP, Verb.ZERO})
 
 
-async def carry_out(action: Action, responder: Responder, *, clock: Clock) -> Action:
+async def carry_out(action: Action, responder: Responder, *, clock: Clock, is_first: bool = True) -> Action:
     """The action with its outcome: DONE, FAILED, or EXPIRED where it came too late (then nothing was touched).
 
     Temporary failures are tried again a few times, never beyond the intent's expiry, which is measured in the source's
     time: `clock` tells that. An action that is not INTENDED is returned as it is. Raises nothing of its own; if it is
-    cancelled, the intent stays open for `resolve_open`."""
+    cancelled, the intent stays open for `resolve_open`.
+
+    `is_first`: nothing was sent for this intent yet. Then what the first attempt finds is what a restore puts back: somebody may
+    have changed the key, or disabled it, since the intent was written."""
     if action.state is not ActionState.INTENDED:
         return action
     if responder.verb is not action.verb:
@@ -41,9 +49,10 @@ async def carry_out(action: Action, responder: Responder, *, clock: Clock) -> Ac
     is_unknown = False
     for wait_s in (*RETRY_AFTER_S, None):
         try:
-            return _ended(action, ActionState.DONE, await responder.apply(action), clock)
+            applied = await responder.apply(action)
+            return _ended(_exact(action, applied) if is_first else action, ActionState.DONE, applied.said, clock)
         except ActionFailed as error:
-            failure = error
+            failure, is_first = error, False  # it may have been sent
         is_unknown |= failure.is_outcome_unknown  # a later attempt that fails early does not settle an earlier one
         if failure.permanent or wait_s is None:
             break
@@ -54,14 +63,22 @@ async def carry_out(action: Action, responder: Responder, *, clock: Clock) -> Ac
     return _ended(action, ActionState.FAILED, _what_failed(failure, is_unknown=is_unknown), clock)
 
 
+async def _nothing(action: Action) -> str:
+    return ""
+
+
 async def resolve_open(
-    actions: Iterable[Action], responders: Mapping[Verb, Responder], *, clock: Clock
+    actions: Iterable[Action],
+    responders: Mapping[Verb, Responder],
+    *,
+    clock: Clock,
+    forbidden: Forbidden = _nothing,
 ) -> tuple[Action, ...]:
     """Intents found without outcome (a crash in between), now with one, in the order given.
 
-    The key is read: in the wanted state means DONE; otherwise the intent is carried out again, or EXPIRED if its time
-    is over. An intent whose key cannot be read now stays open and is left out; so are actions not INTENDED. A rehearsal that
-    was cut off is not carried on: what is left of it is to put the key back."""
+    The key is read: in the wanted state means DONE; otherwise the intent is carried out again, or EXPIRED if its time is over
+    or `forbidden` says why not. An intent whose key cannot be read now stays open and is left out; so are actions not INTENDED.
+    A rehearsal that was cut off is not carried on: what is left of it is to put the key back."""
     resolved = []
     for action in actions:
         if action.state is not ActionState.INTENDED:
@@ -75,8 +92,10 @@ async def resolve_open(
             resolved.append(_ended(action, ActionState.DONE, "found done after an interruption", clock))
         elif action.reason is Reason.REHEARSAL and action.verb is Verb.DISABLE:
             resolved.append(_ended(action, ActionState.FAILED, CUT_OFF, clock))
+        elif why_not := await forbidden(action):
+            resolved.append(_ended(action, ActionState.EXPIRED, why_not, clock))
         else:
-            resolved.append(await carry_out(action, responder, clock=clock))
+            resolved.append(await carry_out(action, responder, clock=clock, is_first=False))
     return tuple(resolved)
 
 
@@ -96,6 +115,13 @@ def outcome_notice(action: Action, *, at: datetime, incident: Incident | None = 
 
 def _ended(action: Action, state: ActionState, detail: str, clock: Clock) -> Action:
     return replace(action, state=state, finished_at=clock.now(), detail=detail)
+
+
+def _exact(action: Action, applied: Applied) -> Action:
+    """The action with the settings it really found, which are those to put back."""
+    if action.verb not in _CHANGING or applied.before is None:
+        return action
+    return replace(action, prior=applied.before)
 
 
 def _pause(failure: ActionFailed, wait_s: float) -> float:

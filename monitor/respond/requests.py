@@ -10,6 +10,8 @@ from monitor.domain import Action, ActionState, ApiKey, Reason, Verb, short_id
 from monitor.errors import ActionFailed
 from monitor.respond import undoing
 
+_A_MOMENT = timedelta(milliseconds=1)
+
 
 def restore_request(
     key: ApiKey,
@@ -41,11 +43,16 @@ def restore_request(
             " keep that and set the rest in OpenRouter's settings, or overwrite it: restore KEY --force",
             permanent=True,
         )
-    # A clock set back must not put the restore before what it undoes: the journal is read in this order.
-    now = max(now, undo.latest.intended_at + timedelta(milliseconds=1))
+    now = _behind(mine, now)
     asked = _asked(Verb.RESTORE, key, undo.latest.action_id, requested_by=requested_by, now=now, ttl=ttl)
     reason = Reason.REHEARSAL if undo.latest.reason is Reason.REHEARSAL else Reason.REQUESTED
     return replace(asked, incident_id=undo.latest.incident_id, prior=undo.settings, reason=reason)
+
+
+def _behind(mine: Iterable[Action], now: datetime) -> datetime:
+    """`now`, or a moment behind all that was done to the key: the journal is read in this order, and a clock may be set back."""
+    touched = [each.intended_at for each in mine if each.state in {ActionState.DONE, ActionState.FAILED}]
+    return max(now, max(touched, default=now - _A_MOMENT) + _A_MOMENT)
 
 
 def _nothing(key_hash: str, mine: Iterable[Action]) -> str:
@@ -69,6 +76,7 @@ def _told(names: Iterable[str], key: ApiKey, undo: undoing.Undo) -> str:
 
 def revoke_request(
     key: ApiKey,
+    journal: Iterable[Action] = (),
     *,
     requested_by: str,
     now: datetime,
@@ -79,6 +87,7 @@ def revoke_request(
     """The intent to disable a key because a person says so: no detection and no fuse, journalled the same way.
 
     `key` is the key as just read, so that its settings can be put back exactly. `reason`: a rehearsal is one as well."""
+    now = _behind([action for action in journal if action.key_hash == key.key_hash], now)
     asked = _asked(Verb.DISABLE, key, key.key_hash, requested_by=requested_by, now=now, ttl=ttl)
     return replace(asked, incident_id=incident_id, reason=reason)
 

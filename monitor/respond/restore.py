@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from monitor.domain import Action, KeySettings, Verb
 from monitor.errors import ActionFailed, NotFound
 from monitor.respond import reading
-from monitor.respond.base import KeyControl
+from monitor.respond.base import Applied, KeyControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class RestoreKey:
         """Restore."""
         return Verb.RESTORE
 
-    async def apply(self, action: Action) -> str:
+    async def apply(self, action: Action) -> Applied:
         """Reads, puts the prior settings back if they differ, reads back and compares; returns what was seen.
 
         Raises ActionFailed: permanent for a key that is gone, an action without prior settings, or a refusal."""
@@ -29,7 +29,7 @@ class RestoreKey:
         try:
             before = await reading.read(self.control, action.key_hash, is_after_change=False)
             if before.settings == prior:
-                return "had its prior settings already"
+                return Applied("had its prior settings already", before.settings)
             unclear = await reading.sent(self.control.put_settings(action.key_hash, prior), action.key_hash)
             after = await reading.read(self.control, action.key_hash, is_after_change=True)
         except NotFound as error:
@@ -43,7 +43,7 @@ class RestoreKey:
                 f" {reading.difference(after.settings, prior)}",
                 permanent=False,
             ) from unclear
-        return "prior settings put back, and read back equal"
+        return Applied("prior settings put back, and read back equal", before.settings)
 
     async def is_applied(self, action: Action) -> bool:
         """Whether the key has its prior settings; a key that is gone has not. Raises SourceError."""

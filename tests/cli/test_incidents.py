@@ -107,6 +107,13 @@ def test_a_trail_as_written_is_status_0_and_tells_its_head(run):
     assert head and run("audit", "verify", "--head", head[1]).exit_code == 0
 
 
+@pytest.mark.parametrize("head", ["nonsense", "12", "1:abc", ":", "-1:" + "0" * 64, "1:" + "g" * 64])
+def test_a_head_that_is_none_is_a_wrong_use_and_says_what_is_allowed(run, head: str):
+    result = run("audit", "verify", "--head", head)
+    assert result.exit_code == 2
+    assert "--head" in result.stderr and "64 hex digits" in result.stderr
+
+
 def test_an_altered_trail_is_status_1_and_names_the_first_bad_row(run, store_file: Path):
     run("incidents", "ack", "INC-stolen")
     n_rows = len(json.loads(run("audit", "list", "--json").stdout))

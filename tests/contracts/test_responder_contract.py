@@ -160,7 +160,7 @@ async def test_a_failure_names_the_key_by_its_short_hash_only(row):
 async def test_a_key_that_vanishes_never_leaves_a_claim_that_it_works(row, call):
     _, responder, action = before(row, faults={call: Fault(NotFound("404"))})
     if row.verb is not Verb.RESTORE:
-        assert "no longer exists" in await responder.apply(action)
+        assert "no longer exists" in (await responder.apply(action)).said
     else:
         with pytest.raises(ActionFailed, match="no longer exists") as failure:
             await responder.apply(action)

@@ -20,7 +20,7 @@ from build import (
 )
 
 from monitor.config import Settings
-from monitor.decide import decide
+from monitor.decide import decide, guardrails
 from monitor.domain import NUSD, ActionState, MessageKind, QuietHours, Reason, Verb
 from monitor.notify import slack_blocks
 from monitor.notify.message import compose
@@ -105,6 +105,23 @@ def test_in_quiet_hours_nothing_automatic_happens_and_people_are_called(hour, ex
     assert reasons(plan)[a_hash(1)] is expected
     assert bool(plan.intents) is (expected is Reason.CROSSED_THRESHOLD)
     assert [notice.kind for notice in plan.notices] == [MessageKind.ALERT]
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "quiet_utc"),
+    [
+        ("22:00-06:00", (3, 29), [21, 22, 23, 0, 1, 2, 3]),  # the night of seven hours, that of nine
+        ("22:00-06:00", (10, 25), [20, 21, 22, 23, 0, 1, 2, 3, 4]),
+        ("02:00-03:00", (3, 29), []),  # an hour that does not come, one that comes twice
+        ("02:00-03:00", (10, 25), [0, 1]),
+    ],
+    ids=["short night", "long night", "hour left out", "hour twice"],
+)
+def test_quiet_hours_are_those_of_the_clock_on_the_wall_also_when_it_is_changed(text, day, quiet_utc):
+    response = enforce(quiet_hours=[text], timezone="Europe/Berlin").response
+    noon = datetime(2026, *day, 12, 0, tzinfo=UTC) - timedelta(days=1)
+    hours = [noon + timedelta(hours=hour) for hour in range(24)]
+    assert [at.hour for at in hours if guardrails.quiet_now(response, at) is not None] == quiet_utc
 
 
 def test_a_key_told_of_before_the_quiet_hours_is_told_of_once_more_in_them():

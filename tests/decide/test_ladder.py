@@ -252,6 +252,35 @@ def test_a_capped_key_may_still_be_disabled_and_a_cap_is_not_repeated():
     assert verdict_of(enforce(CAPPING), context=context)[1].reason is Reason.ALREADY_CAPPED
 
 
+@pytest.mark.parametrize(
+    ("reset", "hours_ago", "limit_usd", "n_caps"),
+    [
+        ("daily", 13, 510.0, 1),  # since midnight the thief may use 510 dollars once more
+        ("daily", 1, 510.0, 0),
+        ("monthly", 13, 510.0, 0),
+        (None, 13, 510.0, 0),
+        ("daily", 13, 900.0, 0),  # somebody has raised it
+    ],
+    ids=["after midnight", "same day", "same month", "no reset", "raised since"],
+)
+def test_a_cap_is_made_anew_once_the_limit_was_reset_since(reset, hours_ago, limit_usd, n_caps):
+    at = NOW - timedelta(hours=hours_ago)
+    capped = a_key(
+        settings=key_settings(limit_usd=limit_usd, limit_reset=reset),
+        usage_daily_nusd=20 * NUSD,
+        usage_monthly_nusd=20 * NUSD,
+        usage_nusd=20 * NUSD,
+        limit_remaining_usd=limit_usd - 20.0,
+    )
+    done = an_action(intended_at=at, finished_at=at, state=ActionState.DONE, verb=Verb.CAP, limit_usd=510.0)
+
+    plan, verdict = verdict_of(enforce(CAPPING), context=a_context(capped, actions=(done,)))
+
+    assert len(plan.intents) == n_caps
+    assert all(each.limit_usd < 100.0 for each in plan.intents)
+    assert n_caps or verdict.reason is Reason.COOLDOWN
+
+
 def test_a_key_whose_cap_somebody_lifted_is_not_fought_over():
     at = NOW - timedelta(minutes=20)
     done = an_action(intended_at=at, finished_at=at, state=ActionState.DONE, verb=Verb.CAP, limit_usd=105.0)

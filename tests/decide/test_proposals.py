@@ -145,6 +145,42 @@ def test_a_held_act_is_done_after_its_hold_unless_somebody_objects():
     assert objected.action.state is ActionState.DENIED
 
 
+def test_what_was_only_held_needs_approval_once_that_is_asked_for():
+    # given: held for five minutes, and a restart with `approve` switched on
+    service = Service(HOLDING)
+    service.minutes(2)
+    held = service.action
+    service.settings = APPROVING
+
+    # when: its hold is over
+    service.minutes(8)
+
+    # then: it was not done; what waits is a question that somebody must say yes to
+    states = {each.action_id: (each.state, each.not_before) for each in service.context.actions}
+    assert states.pop(held.action_id)[0] is ActionState.EXPIRED
+    assert list(states.values()) == [(ActionState.PROPOSED, None)]
+    assert last_reason(service) is Reason.AWAITING_APPROVAL
+
+
+def test_a_hold_that_somebody_shortened_counts_although_approval_is_asked_for_by_now():
+    service = Service(HOLDING)
+    service.minutes(2)
+    service.say(ActionState.APPROVED)
+    service.settings = APPROVING
+    (intent,) = service.minutes(1).intents
+    assert intent.decided_by == "cli:ada"
+
+
+@pytest.mark.parametrize("policies", [[], [{"name": "web", "disable": {"enabled": False}}]], ids=["none", "notify"])
+def test_a_policy_changed_while_an_act_is_held_decides_as_it_is_now(policies):
+    service = Service(HOLDING)
+    service.minutes(2)
+    service.settings = settings_with(response={"mode": "enforce"}, policies=policies)
+    plans = [service.minutes(1) for _ in range(8)]
+    acts = [intent.verb for plan in plans for intent in plan.intents]
+    assert acts == ([] if policies else [Verb.DISABLE])
+
+
 def test_a_held_act_whose_evidence_is_gone_is_dropped_and_people_hear_that():
     service = Service(HOLDING)
     service.minutes(2)

@@ -48,6 +48,24 @@ def test_a_key_that_is_on_again_proves_nothing(tmp_path: Path) -> None:
     assert lived(tmp_path, 5.0, 5.0, is_disabled=False).proven == NOBODY
 
 
+def test_what_a_key_spent_while_somebody_had_it_on_again_is_no_growth_of_a_disabled_one(tmp_path: Path) -> None:
+    # given: disabled by us, still for 12 minutes; then on again for an hour, by its owner, and off again, by its owner
+    lived(tmp_path, *[5.0] * 12)
+    lived(tmp_path, *[5.0 + minute for minute in range(60)], first=13, is_disabled=False)
+    off_again = lived(tmp_path, *[65.0] * 30, first=73)
+
+    # then: nothing it does now is an effect that our disable lacks
+    assert off_again.grown_nusd == {DISABLE.action_id: 0}
+    assert off_again.proven == {DISABLE.action_id}
+
+
+def test_late_bills_after_it_was_switched_off_again_are_no_growth_and_later_use_is(tmp_path: Path) -> None:
+    lived(tmp_path, *[5.0] * 12)
+    lived(tmp_path, 8.0, first=13, is_disabled=False)
+    assert lived(tmp_path, *[8.5] * 9, first=14).grown_nusd == {}
+    assert lived(tmp_path, 8.5, 9.5, first=23).grown_nusd == {DISABLE.action_id: NUSD}
+
+
 def test_use_of_the_owners_own_provider_key_counts_too(tmp_path: Path) -> None:
     lived(tmp_path, 5.0, first=10, byok_usage_nusd=0)
     known = lived(tmp_path, 5.0, first=11, byok_usage_nusd=NUSD)

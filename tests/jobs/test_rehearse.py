@@ -385,6 +385,11 @@ async def test_a_real_switch_on_still_counts_beside_a_rehearsal(tmp_path: Path) 
     assert context.gather(app, app.now(), is_healthy=True).n_reenabled == {CANARY.key_hash: 1}
 
 
+async def test_two_rehearsals_in_the_same_moment_are_two(tmp_path: Path) -> None:
+    ids = {(await rehearsal(an_app_on(tmp_path / str(n), FakeKeys.holding(CANARY)))).rehearsal_id for n in range(2)}
+    assert len(ids) == 2
+
+
 async def test_the_digest_counts_no_rehearsal(tmp_path: Path) -> None:
     app = an_app_on(tmp_path, FakeKeys.holding(CANARY))
     await rehearsal(app)

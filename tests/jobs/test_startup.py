@@ -57,7 +57,7 @@ async def test_an_intent_whose_effect_was_reached_before_the_kill_is_found_done(
 
 async def test_an_intent_without_effect_is_carried_out_while_it_is_valid(tmp_path: Path) -> None:
     keys = FakeKeys.holding(build.a_key(1))
-    app = an_app_with(tmp_path, keys)
+    app = an_app_with(tmp_path, keys, response={"mode": "enforce", "armed_without_replay": True})
     an_intent(app)
 
     await startup.start(app, SHIPPED)

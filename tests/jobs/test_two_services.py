@@ -19,7 +19,8 @@ KEY = build.a_key(1)
 
 
 def a_service(state_dir: Path, keys: FakeKeys) -> App:
-    app = an_app(state_dir, control=keys, responders={Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)})
+    responders = {Verb.DISABLE: DisableKey(keys), Verb.RESTORE: RestoreKey(keys)}
+    app = an_app(state_dir, control=keys, responders=responders, response={"mode": "enforce"})
     app.store.keys.record(an_inventory(KEY))
     terms.begin(app, app.now())
     return app

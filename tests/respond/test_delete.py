@@ -31,7 +31,7 @@ def asked(**changes):
 
 async def test_a_person_deletes_a_key_and_it_is_gone():
     keys = FakeKeys.holding(a_key(1), a_key(2))
-    said = await DeleteKey(keys, Deletion(keys)).apply(asked())
+    said = (await DeleteKey(keys, Deletion(keys)).apply(asked())).said
     assert "no longer found" in said
     assert list(keys.keys) == [a_key(2).key_hash]
 
@@ -78,4 +78,4 @@ async def test_an_unreadable_key_is_not_deleted_and_an_unread_outcome_is_unknown
 
 async def test_a_key_that_is_gone_already_is_deleted():
     keys = FakeKeys.holding(a_key(), faults={0: Fault(NotFound("404"))})
-    assert await DeleteKey(keys, Deletion(keys)).apply(asked()) == "was deleted already"
+    assert (await DeleteKey(keys, Deletion(keys)).apply(asked())).said == "was deleted already"

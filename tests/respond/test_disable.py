@@ -20,11 +20,11 @@ async def test_nothing_but_disabled_is_changed():
 
 async def test_a_key_that_is_gone_is_contained():
     responder = DisableKey(FakeKeys.holding())
-    assert "contained" in await responder.apply(an_action())
+    assert "contained" in (await responder.apply(an_action())).said
     assert await responder.is_applied(an_action())
 
 
 async def test_a_key_that_a_person_disabled_meanwhile_is_done():
     keys = FakeKeys.holding(a_key(settings=key_settings(is_disabled=True)))
-    assert await DisableKey(keys).apply(an_action()) == "was disabled already"
+    assert (await DisableKey(keys).apply(an_action())).said == "was disabled already"
     assert keys.calls == ["read"]

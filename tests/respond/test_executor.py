@@ -58,6 +58,25 @@ async def test_an_intent_is_carried_out(verb, found, wanted):
     assert world.settings == wanted
 
 
+@pytest.mark.parametrize(
+    "found", [replace(PRIOR, is_disabled=True), replace(PRIOR, limit_usd=20.0)], ids=["disabled", "limit"]
+)
+async def test_what_somebody_changed_since_the_intent_is_what_a_restore_puts_back(found):
+    world = World(found)
+    done = await world.carry_out(an_action(prior=PRIOR))
+    assert (done.state, done.prior) == (ActionState.DONE, found)
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("call", range(N_CALLS))
+async def test_what_we_may_have_done_ourselves_is_never_what_a_restore_puts_back(call, moment):
+    world = World(PRIOR, faults={call: Fault(DOWN, moment)})
+    assert (await world.carry_out(an_action(prior=PRIOR))).prior == PRIOR
+    world, action = await cut_off(Verb.DISABLE, PRIOR, call, moment)
+    (resolved,) = await world.resolve(action)
+    assert resolved.prior == PRIOR
+
+
 async def test_an_expired_intent_touches_nothing():
     world = World(PRIOR)
     ended = await world.carry_out(an_action(intended_at=NOW - timedelta(minutes=10)))
@@ -213,6 +232,7 @@ async def test_a_disable_without_effect_fails_loudly():
         (ActionState.FAILED, "monitor", MessageKind.ACTION_FAILED),
         (ActionState.FAILED, "cli:ada", MessageKind.ACTION_FAILED),
         (ActionState.EXPIRED, "cli:ada", MessageKind.ACTION_FAILED),
+        (ActionState.EXPIRED, "slack:U1 (ada)", MessageKind.ACTION_FAILED),
     ],
 )
 def test_every_outcome_that_concerns_people_is_told(state, requested_by, kind):

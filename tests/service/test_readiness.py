@@ -41,6 +41,18 @@ async def test_check_sends_nothing(slack: FakeSlack, tmp_path: Path) -> None:
     assert slack.messages() == ()
 
 
+async def test_a_damaged_store_is_said_once(slack: FakeSlack, tmp_path: Path) -> None:
+    (tmp_path / "monitor.db").write_bytes(b"SQLite format 3\x00" + b"\x99" * 8192)
+
+    found = await readiness.check_all(settings_for(slack, tmp_path))
+
+    said = next(each.detail for each in found if each.what == "store")
+    assert [each.what for each in found if said in each.detail or str(tmp_path / "monitor.db") in each.detail] == [
+        "store"
+    ]
+    assert not {"replay before arming", "rehearsal"} & {each.what for each in found}
+
+
 async def test_check_send_puts_one_test_message_into_every_channel(slack: FakeSlack, tmp_path: Path) -> None:
     found = await checked(settings_for(slack, tmp_path), is_sending=True)
 
