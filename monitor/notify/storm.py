@@ -103,6 +103,11 @@ def pages(root: Message, event: Incident, members: Sequence[Member]) -> tuple[Me
     )
 
 
+def rooted(message: Message) -> Message:
+    """The first message as `pages` takes it: what it says of the whole event is kept as what happened."""
+    return replace(message, sections=((BEGAN, (message.summary,)),))
+
+
 def as_one(event_id: str, incidents: Sequence[Incident]) -> Incident:
     """Incidents told together, as one that is over with the last of them: for those that are no event of their own."""
     worst = max(incidents, key=lambda each: (each.severity, each.at_risk_nusd, each.incident_id))
