@@ -13,9 +13,8 @@ from datetime import timedelta
 from typing import Final
 
 from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind
-from monitor.notify.message import RESTORE, REVOKE
 from monitor.notify.parts import paged
-from monitor.notify.wording import short_hash
+from monitor.notify.wording import RESTORE, REVOKE, short_hash
 from monitor.wording import count, duration, moment, money, name, one_line, shorten
 
 SHOWN: Final = 8
