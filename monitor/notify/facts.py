@@ -8,7 +8,7 @@ from datetime import datetime
 from monitor.domain import Action, ApiKey, Incident, Rung
 from monitor.notify.routing import CREATOR
 from monitor.notify.wording import cause_lines, short_hash
-from monitor.wording import SEVERITIES, dollars, moment, money, name, one_line
+from monitor.wording import SEVERITIES, detector, dollars, moment, money, name, one_line
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -38,14 +38,8 @@ def facts(incident: Incident, about: About) -> Facts:
 
 def evidence(incident: Incident) -> tuple[str, ...]:
     """Why it is told: the ranked causes, and who found it."""
-    by = ", ".join(map(_detector, incident.detectors)) or "a person"
+    by = ", ".join(map(detector, incident.detectors)) or "a person"
     return (*cause_lines(incident.causes), f"Found by: {by}{_rarity(incident)}")
-
-
-def _detector(called: str) -> str:
-    """What a detector looks for, for people who never heard of it; a hard rule is called as the settings call it."""
-    meant = {"contrast": "like a simulated theft", "forest": "unlike its habits"}.get(called)
-    return f"{meant} ({called})" if meant else one_line(called)
 
 
 def _severity(incident: Incident) -> str:
