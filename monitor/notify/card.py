@@ -22,7 +22,7 @@ from monitor.domain import (
     Verb,
     Verdict,
 )
-from monitor.notify.facts import evidence
+from monitor.notify.facts import AT_RISK, evidence
 from monitor.notify.message import compose
 from monitor.notify.wording import QUALITIES, RESTORE, called, command
 from monitor.wording import moment, money, one_line, shorten
@@ -93,6 +93,7 @@ def _stopped(story: Story, told: Message) -> Message:
         told,
         title=told.title.replace("Unusual spend", "Key disabled", 1),
         summary=f"{called(story.key, incident.key_hash)} is disabled. {since}. A leak or a runaway job.",
+        facts=tuple(fact for fact in told.facts if fact[0] != AT_RISK),
     )
 
 

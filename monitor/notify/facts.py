@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from monitor.domain import Action, ApiKey, Incident, Rung
 from monitor.notify.routing import CREATOR
 from monitor.notify.wording import cause_lines, short_hash
 from monitor.wording import SEVERITIES, detector, dollars, moment, money, name, one_line
+
+AT_RISK: Final = "At risk"
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -29,7 +32,7 @@ def facts(incident: Incident, about: About) -> Facts:
     """What a responder acts on, in that order; what spends how much is in the sentence, and why in the evidence."""
     began = f"{moment(incident.onset_at)}; {usual(incident)} before"
     return (
-        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look; {_severity(incident)}"),
+        (AT_RISK, f"{money(incident.at_risk_nusd)} until a person is expected to look; {_severity(incident)}"),
         *identity(about, incident.key_hash),
         ("Began", began),
         *_lives(incident),

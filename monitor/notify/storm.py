@@ -147,7 +147,7 @@ def _first(root: Message, event: Incident, ordered: Sequence[Member]) -> Message
     began = tuple(one_line(line).replace("`", "") for line in told)  # sinks escape them: they would only be in the way
     is_all = len(ordered) <= SHOWN
     dearest = sorted(ordered, key=_dearest)
-    shown = [_full(each) for each in (dearest if is_all else dearest[:TOP])]
+    shown = [_full(each, event) for each in (dearest if is_all else dearest[:TOP])]
     shown += [] if is_all else [f"All {len(ordered):,} keys by state: in this thread."]
     sections = [("Keys" if is_all else f"The {TOP} dearest", tuple(shown)), (BEGAN, began)]
     if not event.is_alive:
@@ -234,8 +234,11 @@ def _named(member: Member, length: int) -> str:
     return f"{called} {short_hash(member.incident.key_hash)}".strip()
 
 
-def _full(member: Member) -> str:
-    return f"{_dollars(member)}, {member.state}"
+def _full(member: Member, event: Incident) -> str:
+    """With its state; of an event that is over only what is not over with it."""
+    if event.is_alive or member.incident.is_alive:
+        return f"{_dollars(member)}, {member.state}"
+    return f"{_dollars(member)}, {_DISABLED}" if member.is_disabled else _dollars(member)
 
 
 def _dollars(member: Member) -> str:

@@ -169,7 +169,9 @@ async def test_what_moves_is_shown_at_once_and_the_message_closes_with_a_total(t
 
         text = str(slack.messages()[0].blocks)
         assert "Over: 3 keys at once, $584.88 above usual in all" in text
-        assert "team-key-2 00000000000" in text and "over, key disabled" in text and "Total damage $584.88" in text
+        assert (
+            "team-key-2 000000000003, key disabled" in text and ", over" not in text and "Total damage $584.88" in text
+        )
         assert len(slack.messages()) == 1
 
 
