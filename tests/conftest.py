@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
@@ -29,6 +32,14 @@ FIRST = (
 )
 """Files that are begun first, because they take longest: what is begun last decides when all are done. A worker is given two
 files at once, so a short one stands behind the longest."""
+
+
+hypothesis_settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+"""`same`: the same code has the same result, however busy the machine. `search`: other examples with each run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
