@@ -71,6 +71,9 @@ REASONS: Final[Mapping[Reason, str]] = {
 }
 
 
+_DETECTORS: Final[Mapping[str, str]] = {"contrast": "like a simulated theft", "forest": "unlike its habits"}
+
+
 def one_line(text: str) -> str:
     """Text from outside on one line: controls and line ends become single spaces; direction marks, zero-width
     characters, surrogates and unassigned code points are dropped; at most three combining marks follow a character."""
@@ -98,6 +101,12 @@ def shorten(text: str, limit: int) -> str:
 def name(text: str, *, fallback: str = "(no name)") -> str:
     """A name from outside: one line, at most 150 characters, `fallback` where nothing visible is left."""
     return shorten(one_line(text), MAX_NAME) or fallback
+
+
+def detector(called: str) -> str:
+    """What a detector looks for, for people who never heard of it; a hard rule is called as the settings call it."""
+    meant = _DETECTORS.get(called)
+    return f"{meant} ({called})" if meant else one_line(called)
 
 
 def money(nusd: int) -> str:

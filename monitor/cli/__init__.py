@@ -34,7 +34,7 @@ COMMANDS = {
     "approvals": ("approving", "What waits for a person to approve, or may still be denied."),
     "approve": ("approving", "Let a proposed action be carried out."),
     "deny": ("approving", "Say no to a proposed action."),
-    "preview": ("preview", "An alert or the digest as it would be sent; sends nothing."),
+    "preview": ("preview", "An alert, a storm of many keys or the digest as it would be sent; sends nothing."),
     "routes": ("routes", "Where messages about a key go, and why."),
     "digest": ("reports", "The weekly digest: to the screen, a file, or Slack."),
     "backtest": ("replaying", "Replay recorded usage; acts on nothing."),

@@ -1,4 +1,4 @@
-"""What would be sent or shown: `preview alert`, `preview digest` and `preview home`."""
+"""What would be sent or shown: `preview alert`, `preview storm`, `preview digest` and `preview home`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["alert", "digest", "home"]))
-@click.option("--key", help="Of this key (name, label or hash): its newest incident.")
+@click.argument("what", type=click.Choice(["alert", "storm", "digest", "home"]))
+@click.option("--key", help="With `alert`: of this key (name, label or hash), its newest incident.")
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page as Slack would show it."
 )
 @with_settings
 def preview(settings: Settings, *, what: str, key: str | None, page: Path | None) -> None:
-    """Show what would be sent, without sending it: an alert (the newest, or a made-up one), the weekly digest, or the app's home."""
+    """Show what would be sent, without sending it: an alert, the one message of many keys at once (`storm`), the weekly digest, or
+    the app's home.
+
+    The newest of the store is shown; where there was no alert or storm yet, a made-up one, which is said."""
+    if key and what != "alert":
+        raise click.UsageError(f"--key {key}: only with `preview alert`")
     if what == "home":
         _home(settings, page)
         return
-    made = _alert(settings, key) if what == "alert" else _digest(settings)
+    made = _alert(settings, key) if what == "alert" else _storm(settings) if what == "storm" else _digest(settings)
     click.echo(clean(made.note), err=True)
     if page is None:
         _print(made)
@@ -57,6 +62,18 @@ def _alert(settings: Settings, key: str | None) -> Preview:
     if key and "made-up" in made.note:
         raise MonitorError(f"{key} has no incident; without --key a made-up one is shown")
     return made
+
+
+def _storm(settings: Settings) -> Preview:
+    from monitor.jobs import preview as job
+    from monitor.wiring import SystemClock
+
+    now = SystemClock().now()
+    try:
+        with reading(settings) as store:
+            return job.many(store, settings, now)
+    except StoreError:
+        return job.many(None, settings, now)
 
 
 def _digest(settings: Settings) -> Preview:

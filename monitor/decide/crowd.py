@@ -16,6 +16,9 @@ from monitor.decide.incidents import Change
 from monitor.domain import TWIN, Cause, Incident, Reason, Rung, Verdict, short_id
 from monitor.wording import MAX_NAME, one_line, shorten
 
+EVENT = "EVT"
+"""How the id of an event begins."""
+
 TOGETHER = timedelta(minutes=30)
 """Keys that turn unusual within this time of each other count as one event."""
 
@@ -45,7 +48,7 @@ class Crowd:
 
 def event_id(event: Sequence[Incident]) -> str:
     """What an event is called, as long as its first incident is remembered."""
-    return short_id("EVT", event[0].incident_id)
+    return short_id(EVENT, event[0].incident_id)
 
 
 def gathered(

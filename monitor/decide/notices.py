@@ -226,11 +226,12 @@ def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd,
     told = {each.incident_id for each in incidents}
     before = [each for each in event if each.incident_id not in told and each.is_alive]
     n_keys = max(crowd.n_keys, len({each.key_hash for each in (*event, *incidents)}))
-    head = _crowd_head(n_keys, shared_cause(event), is_explained=crowd.is_explained) if crowd.is_on else GROWN
+    head = crowd_head(n_keys, shared_cause(event), is_explained=crowd.is_explained) if crowd.is_on else GROWN
     return _listing(head, incidents, context, now, before=before, thread=_thread([newest], crowd))
 
 
-def _crowd_head(n_keys: int, cause: str, *, is_explained: bool) -> str:
+def crowd_head(n_keys: int, cause: str, *, is_explained: bool) -> str:
+    """What is told of many keys at once; `cause`: what they have in common, empty where nothing is."""
     frozen = "No key is disabled automatically meanwhile; `openrouter-monitor revoke KEY` disables one by hand."
     if is_explained:
         frozen = (

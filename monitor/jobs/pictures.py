@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
-from monitor.domain import ActionState, Incident, Reason
+import pandas as pd
+
+from monitor.domain import BUCKET_S, ActionState, Incident, Reason
 from monitor.notify.wording import DONE
-from monitor.report import alert_chart
+from monitor.report import alert_chart, alert_close
 from monitor.report.alert_chart import Chart, Mark
+from monitor.report.alert_close import Window
 from monitor.store.base import Store
 
 _DRAWING: Final = threading.Lock()
@@ -23,6 +26,7 @@ def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
     key_no = catalog.known_key_no(incident.key_hash)
     since = alert_chart.reads_from(incident, now)
     known_no = -2 if key_no is None else key_no
+    near = alert_close.window(incident, now)
     shown = alert_chart.chart(
         store.usage.read_hourly(since, now, key_nos=[known_no]),
         store.usage.coverage(since, now),
@@ -30,6 +34,7 @@ def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
         catalog=catalog,
         incident=incident,
         now=now,
+        fine=_fine(store, near, known_no) if near else None,
         marks=[
             Mark(each.finished_at, DONE[each.verb])
             for each in actions
@@ -37,6 +42,11 @@ def draw(store: Store, incident: Incident, now: datetime) -> tuple[bytes, str]:
         ],
     )
     return drawn(shown), alert_chart.told(shown)
+
+
+def _fine(store: Store, window: Window, key_no: int) -> pd.DataFrame:
+    since, until = (datetime.fromtimestamp(at, tz=UTC) for at in (window.since_s, window.until_s))
+    return store.usage.read(since, until, bucket_s=BUCKET_S, key_nos=[key_no])
 
 
 def drawn(shown: Chart) -> bytes:

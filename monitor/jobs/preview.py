@@ -6,32 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-import numpy as np
-
-from monitor import frames
 from monitor.config import Settings
+from monitor.decide.crowd import shared_cause
+from monitor.decide.notices import crowd_head
 from monitor.domain import (
-    HOUR_S,
-    NUSD,
-    ApiKey,
-    Cause,
-    DataQuality,
-    Dimension,
-    Incident,
-    IncidentState,
-    KeySettings,
     Message,
     MessageKind,
     Notice,
     Picture,
-    Quality,
     Reason,
     Rung,
-    Severity,
     Verdict,
 )
-from monitor.frames import Catalog
-from monitor.jobs import digest, overview, owners, pictures
+from monitor.jobs import digest, example, overview, owners, pictures, storms
+from monitor.notify import storm
 from monitor.notify.message import compose
 from monitor.notify.overview import keys_page
 from monitor.notify.pages import Page
@@ -40,13 +28,6 @@ from monitor.report import alert_chart
 from monitor.store.base import Store
 
 PICTURE_ID: Final = "F0PREVIEW1"
-SAMPLE_HASH: Final = "5a3b1e" + "0" * 58
-_NEW_MODEL: Final = "anthropic/claude-opus-4.1"
-_USUAL_MODELS: Final = (
-    ("anthropic/claude-sonnet-4.5", 0.55),
-    ("openai/gpt-5-mini", 0.3),
-    ("google/gemini-2.5-flash", 0.15),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +67,25 @@ def alert(store: Store | None, settings: Settings, now: datetime, *, key_hash: s
     )
 
 
+def many(store: Store | None, settings: Settings, now: datetime) -> Preview:
+    """The message of many keys at once as it stands now, with its thread: the newest of the store, a made-up one where there is
+    none. Raises StoreError."""
+    found = storms.newest(store, settings) if store is not None else ()
+    if found:
+        note = f"{found[0].thread}, from the store; goes to: {found[0].channel or 'no channel is set'}"
+        return Preview(found, None, note)
+    told = example.event(now)
+    incidents = tuple(incident for incident, _, _ in told)
+    head = crowd_head(len(told), shared_cause(incidents), is_explained=False)
+    notice = Notice(MessageKind.SOURCE, now, detail=head, incidents=incidents, thread="EVT-5a3b1e0000")
+    root = compose(
+        notice, None, channel=settings.slack.default_channel, owner="", workspace_name=None, now=now, data_as_of=None
+    )
+    members = [storm.Member(incident, key, owner) for incident, key, owner in told]
+    pages = storm.pages(storm.rooted(root), storm.as_one("EVT-5a3b1e0000", incidents), members)
+    return Preview(pages, None, "a made-up event: the store has none of many keys yet")
+
+
 def home(store: Store, now: datetime) -> Page:
     """The app's home as an operator sees it; owners see their own keys of it. Raises StoreError."""
     standings, fresh = overview.read(store, store.keys.keys(), now)
@@ -105,13 +105,13 @@ def _with(message: Message, picture: bytes, alt_text: str, *, note: str) -> Prev
 
 
 def _sample(settings: Settings, now: datetime) -> Preview:
-    incident, key = _incident(now), _key(now)
+    incident, key = example.incident(now), example.key(now)
     message = compose(
         Notice(
             MessageKind.ALERT,
             now,
             incident=incident,
-            verdict=Verdict(SAMPLE_HASH, incident.incident_id, now, Rung.DISABLE, False, Reason.OBSERVE_MODE),
+            verdict=Verdict(example.SAMPLE_HASH, incident.incident_id, now, Rung.DISABLE, False, Reason.OBSERVE_MODE),
         ),
         key,
         channel=settings.slack.default_channel,
@@ -120,86 +120,7 @@ def _sample(settings: Settings, now: datetime) -> Preview:
         now=now,
         data_as_of=incident.quality.as_of,
     )
-    shown = _week(incident, now)
+    shown = example.week(incident, now)
     return _with(
         message, pictures.drawn(shown), alert_chart.told(shown), note="a made-up incident: the store has none yet"
-    )
-
-
-def _key(now: datetime) -> ApiKey:
-    settings = KeySettings(is_disabled=False, limit_usd=500.0, limit_reset="monthly", include_byok_in_limit=False)
-    return ApiKey(
-        key_hash=SAMPLE_HASH,
-        key_name="search-prod",
-        label="sk-or-v1-5a3...c1d",
-        workspace_id=None,
-        creator_user_id=None,
-        settings=settings,
-        created_at=now - timedelta(days=90),
-    )
-
-
-def _incident(now: datetime) -> Incident:
-    spent = 46_700_000_000
-    return Incident(
-        incident_id="INC-5a3b1e0000",
-        fingerprint="sample",
-        key_hash=SAMPLE_HASH,
-        state=IncidentState.OPEN,
-        severity=Severity.CRITICAL,
-        step=1,
-        opened_at=now - timedelta(minutes=2),
-        onset_at=now - timedelta(minutes=34),
-        last_seen_at=now - timedelta(minutes=2),
-        spent_nusd=spent,
-        per_hour_nusd=82 * NUSD,
-        expected_per_hour_nusd=1_300_000_000,
-        at_risk_nusd=500 * NUSD,
-        score=0.93,
-        p_value=1e-5,
-        rung=Rung.DISABLE,
-        detectors=("contrast", "forest"),
-        causes=(
-            Cause(
-                Dimension.MODEL,
-                _NEW_MODEL,
-                spent,
-                0.96,
-                True,
-                0,
-                f"96% on model {_NEW_MODEL}, never used by this key before",
-            ),
-            Cause(Dimension.COUNTRY, "VN", 41_000_000_000, 0.84, True, 0, "84% from country VN, never seen before"),
-        ),
-        quality=DataQuality(Quality.KNOWN, complete_until=now, as_of=now - timedelta(minutes=4)),
-    )
-
-
-def _week(incident: Incident, now: datetime) -> alert_chart.Chart:
-    """Five weeks of a key that works by day, and the last half hour of somebody else."""
-    catalog = Catalog((SAMPLE_HASH,))
-    hour_s = int(now.timestamp()) // HOUR_S * HOUR_S
-    hours = hour_s - HOUR_S * np.arange(5 * 7 * 24, dtype=np.int64)[::-1]
-    of_day = hours // HOUR_S % 24
-    usd = 0.3 + 1.9 * np.clip(np.sin((of_day - 6) / 24 * 2 * np.pi), 0, None) * (1 + 0.35 * np.sin(hours / 7_919.0))
-    rows = [
-        (int(hour), catalog.value_no(Dimension.MODEL, model), round(float(cost) * share * NUSD))
-        for model, share in _USUAL_MODELS
-        for hour, cost in zip(hours, usd, strict=True)
-    ]
-    last_s = int(incident.last_seen_at.timestamp()) // HOUR_S * HOUR_S  # not `hour_s`: on the hour that has not begun
-    rows.append((last_s, catalog.value_no(Dimension.MODEL, _NEW_MODEL), incident.spent_nusd))
-    usage = (
-        frames.empty(frames.USAGE)
-        .reindex(range(len(rows)))
-        .assign(
-            bucket_start=frames.utc_seconds(np.array([row[0] for row in rows], dtype=np.int64)),
-            key_no=0,
-            dimension=int(Dimension.MODEL),
-            value_no=[row[1] for row in rows],
-            cost_nusd=[row[2] for row in rows],
-        )
-    )
-    return alert_chart.chart(
-        usage, frames.empty(frames.COVERAGE), key_no=0, catalog=catalog, incident=incident, now=now
     )

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from monitor.config import Settings
+from monitor.decide.crowd import EVENT
 from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind, Notice, Receipt
 from monitor.errors import DeliveryError, SinkUnauthorized
 from monitor.jobs import owners
@@ -24,7 +26,7 @@ from monitor.notify.base import Board
 from monitor.notify.message import LIST
 from monitor.notify.parts import is_continuation
 from monitor.notify.storm import Member
-from monitor.store.base import Delivery, OutboxEntry
+from monitor.store.base import Delivery, OutboxEntry, Store
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,25 @@ def told(
     app: Office, message: Message, incidents: Sequence[Incident], keys: Mapping[str, ApiKey]
 ) -> tuple[Message, ...]:
     """The messages that tell first of several incidents: as they will be edited later. Raises StoreError."""
-    began = replace(message, sections=((storm.BEGAN, (message.summary,)),))
     event = storm.as_one(message.thread or message.message_id, incidents)
-    return storm.pages(began, event, _members(app, incidents, keys))
+    return storm.pages(storm.rooted(message), event, _members(app.store, app.settings, incidents, keys))
+
+
+def newest(store: Store, settings: Settings) -> tuple[Message, ...]:
+    """The newest message of many keys as it stands now, with its pages; nothing where there was none. Raises StoreError."""
+    found = [each.message for prefix in (EVENT, LIST) for each in store.outbox.entries(thread_prefix=f"{prefix}-")]
+    roots: dict[str, Message] = {}
+    for message in found:
+        if message.kind is MessageKind.SOURCE and len(message.about) > 1 and not is_continuation(message):
+            roots.setdefault(message.thread or message.message_id, message)
+    everything = {each.incident_id: each for each in store.ledger.incidents()}
+    for thread, root in sorted(roots.items(), key=lambda each: str(each[1].created_at or ""), reverse=True):
+        event = everything.get(thread)
+        theirs = _those(event.members if event else root.about, everything)
+        if theirs:
+            keys = {key.key_hash: key for key in store.keys.keys(include_vanished=True)}
+            return storm.pages(root, event or storm.as_one(thread, theirs), _members(store, settings, theirs, keys))
+    return ()
 
 
 def without_ends_shown(app: Office, notices: Sequence[Notice]) -> tuple[Notice, ...]:
@@ -189,7 +207,7 @@ def _pages(app: App, matter: Matter) -> Pages | None:
         return None
     root, by_id = first.message, {each.message.message_id: each for each in entries}
     keys = {key.key_hash: key for key in store.keys.keys(include_vanished=True)}
-    members = _members(app, matter.incidents, keys)
+    members = _members(store, app.settings, matter.incidents, keys)
     pages = storm.pages(root, event, members)
     ours = {page.message_id for page in pages}
     unneeded = [
@@ -207,9 +225,11 @@ def _pages(app: App, matter: Matter) -> Pages | None:
     )
 
 
-def _members(app: Office, incidents: Sequence[Incident], keys: Mapping[str, ApiKey]) -> list[Member]:
+def _members(
+    store: Store, settings: Settings, incidents: Sequence[Incident], keys: Mapping[str, ApiKey]
+) -> list[Member]:
     theirs = [keys[each.key_hash] for each in incidents if each.key_hash in keys]
-    named = owners.named(app.store, app.settings, theirs) or {}
+    named = owners.named(store, settings, theirs) or {}
     return [Member(each, keys.get(each.key_hash), named.get(each.key_hash, "")) for each in incidents]
 
 

@@ -22,8 +22,9 @@ from monitor.domain import (
     Verb,
     Verdict,
 )
-from monitor.notify.message import RESTORE, compose
-from monitor.notify.wording import QUALITIES, called, cause_lines, command
+from monitor.notify.facts import AT_RISK, evidence
+from monitor.notify.message import compose
+from monitor.notify.wording import QUALITIES, RESTORE, called, command
 from monitor.wording import moment, money, one_line, shorten
 
 STATES: Final = {
@@ -74,7 +75,7 @@ def card(
         told,
         message_id=root.message_id,
         severity=incident.severity,
-        evidence=told.evidence or cause_lines(incident.causes),
+        evidence=told.evidence or evidence(incident),
         sections=(("Where it stands", _stands(story, finished)), *what_happens),
         undo=command(RESTORE, incident.key_hash) if is_disabled else told.undo,
         footer=_footer(incident),
@@ -92,6 +93,7 @@ def _stopped(story: Story, told: Message) -> Message:
         told,
         title=told.title.replace("Unusual spend", "Key disabled", 1),
         summary=f"{called(story.key, incident.key_hash)} is disabled. {since}. A leak or a runaway job.",
+        facts=tuple(fact for fact in told.facts if fact[0] != AT_RISK),
     )
 
 

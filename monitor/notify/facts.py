@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from monitor.domain import Action, ApiKey, Incident, Rung
 from monitor.notify.routing import CREATOR
-from monitor.notify.wording import short_hash
-from monitor.wording import SEVERITIES, dollars, moment, money, name, one_line
+from monitor.notify.wording import cause_lines, short_hash
+from monitor.wording import SEVERITIES, detector, dollars, moment, money, name, one_line
+
+AT_RISK: Final = "At risk"
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -26,27 +29,25 @@ class About:
 
 
 def facts(incident: Incident, about: About) -> Facts:
-    """All facts of an alert."""
+    """What a responder acts on, in that order; what spends how much is in the sentence, and why in the evidence."""
+    began = f"{moment(incident.onset_at)}; {usual(incident)} before"
     return (
+        (AT_RISK, f"{money(incident.at_risk_nusd)} until a person is expected to look; {_severity(incident)}"),
         *identity(about, incident.key_hash),
-        ("Severity", f"{SEVERITIES[incident.severity]}: {_severity_why(incident)}"),
-        ("Since onset", f"{money(incident.spent_nusd)} above usual, from {moment(incident.onset_at)}"),
-        ("Now", f"{money(incident.per_hour_nusd)}/h ({usual(incident)})"),
-        ("At risk", f"{money(incident.at_risk_nusd)} until a person is expected to look"),
+        ("Began", began),
         *_lives(incident),
-        ("Found by", f"{', '.join(map(_detector, incident.detectors)) or 'a person'}{_rarity(incident)}"),
     )
 
 
-def _detector(called: str) -> str:
-    """What a detector looks for, for people who never heard of it; a hard rule is called as the settings call it."""
-    meant = {"contrast": "like a simulated theft", "forest": "unlike its habits"}.get(called)
-    return f"{meant} ({called})" if meant else one_line(called)
+def evidence(incident: Incident) -> tuple[str, ...]:
+    """Why it is told: the ranked causes, and who found it."""
+    by = ", ".join(map(detector, incident.detectors)) or "a person"
+    return (*cause_lines(incident.causes), f"Found by: {by}{_rarity(incident)}")
 
 
-def _severity_why(incident: Incident) -> str:
-    evidence = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
-    return f"by the dollars at risk; the evidence is {evidence}"
+def _severity(incident: Incident) -> str:
+    found = {Rung.DISABLE: "enough to disable", Rung.CAP: "enough to cap"}.get(incident.rung, "worth a look")
+    return f"{SEVERITIES[incident.severity]}, the evidence is {found}"
 
 
 def _rarity(incident: Incident) -> str:
@@ -57,17 +58,12 @@ def _rarity(incident: Incident) -> str:
 
 
 def identity(about: About, key_hash: str) -> Facts:
-    """Which key, whose, and where."""
+    """Whose the key is, and which: title and sentence hold its name, which is not unique."""
     key = about.key
-    known = name(key.key_name) if key else "(not in the inventory)"
-    label = name(key.label, fallback="-") if key else "-"
+    label = name(key.label, fallback="") if key else "not in the inventory"
     workspace = name(about.workspace_name or (key.workspace_id if key else None) or "", fallback="default")
-    return (
-        ("Key", known),
-        ("Hash and label", f"{short_hash(key_hash)} · {label}"),
-        ("Owner", _owner(about)),
-        ("Workspace", workspace),
-    )
+    which = " · ".join(part for part in (short_hash(key_hash), label) if part)
+    return (("Owner", _owner(about)), ("Key", f"{which}, workspace {workspace}"))
 
 
 def _owner(about: About) -> str:

@@ -11,10 +11,9 @@ from typing import Final
 from monitor.domain import NUSD, Action, ActionState, ApiKey, Incident, IncidentState, Reason, Verb, used_nusd
 from monitor.notify import ranking
 from monitor.notify.asked import COMMAND
-from monitor.notify.message import RESTORE
 from monitor.notify.pages import Code, Entry, Link, Mark, Mention, Page, Words
 from monitor.notify.ranking import MOST_ACTIONS, Group, Standing
-from monitor.notify.wording import DONE, cause_line, command, short_hash
+from monitor.notify.wording import DONE, RESTORE, cause_line, command, short_hash
 from monitor.wording import SEVERITIES, count, dollars, moment, money, multiple, name, one_line, shorten
 
 MOST_INCIDENTS: Final = 3

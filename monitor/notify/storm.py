@@ -13,9 +13,8 @@ from datetime import timedelta
 from typing import Final
 
 from monitor.domain import ApiKey, Incident, IncidentKind, IncidentState, Message, MessageKind
-from monitor.notify.message import RESTORE, REVOKE
 from monitor.notify.parts import paged
-from monitor.notify.wording import short_hash
+from monitor.notify.wording import RESTORE, REVOKE, short_hash
 from monitor.wording import count, duration, moment, money, name, one_line, shorten
 
 SHOWN: Final = 8
@@ -103,6 +102,11 @@ def pages(root: Message, event: Incident, members: Sequence[Member]) -> tuple[Me
     )
 
 
+def rooted(message: Message) -> Message:
+    """The first message as `pages` takes it: what it says of the whole event is kept as what happened."""
+    return replace(message, sections=((BEGAN, (message.summary,)),))
+
+
 def as_one(event_id: str, incidents: Sequence[Incident]) -> Incident:
     """Incidents told together, as one that is over with the last of them: for those that are no event of their own."""
     worst = max(incidents, key=lambda each: (each.severity, each.at_risk_nusd, each.incident_id))
@@ -143,7 +147,7 @@ def _first(root: Message, event: Incident, ordered: Sequence[Member]) -> Message
     began = tuple(one_line(line).replace("`", "") for line in told)  # sinks escape them: they would only be in the way
     is_all = len(ordered) <= SHOWN
     dearest = sorted(ordered, key=_dearest)
-    shown = [_full(each) for each in (dearest if is_all else dearest[:TOP])]
+    shown = [_full(each, event) for each in (dearest if is_all else dearest[:TOP])]
     shown += [] if is_all else [f"All {len(ordered):,} keys by state: in this thread."]
     sections = [("Keys" if is_all else f"The {TOP} dearest", tuple(shown)), (BEGAN, began)]
     if not event.is_alive:
@@ -230,8 +234,11 @@ def _named(member: Member, length: int) -> str:
     return f"{called} {short_hash(member.incident.key_hash)}".strip()
 
 
-def _full(member: Member) -> str:
-    return f"{_dollars(member)}, {member.state}"
+def _full(member: Member, event: Incident) -> str:
+    """With its state; of an event that is over only what is not over with it."""
+    if event.is_alive or member.incident.is_alive:
+        return f"{_dollars(member)}, {member.state}"
+    return f"{_dollars(member)}, {_DISABLED}" if member.is_disabled else _dollars(member)
 
 
 def _dollars(member: Member) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from monitor.domain import Action, ApiKey, Cause, Dimension, Quality, Reason, Rung, Verb, Verdict
-from monitor.wording import REASONS, money, name, one_line, share
+from monitor.wording import REASONS, money, name, one_line, share, shorten
 
 QUALITIES: Final[Mapping[Quality, str]] = {
     Quality.KNOWN: "",
@@ -42,8 +42,15 @@ MEANS: Final[Mapping[Verb, str]] = {
 
 _FOR_A_CAP: Final = "its usage crossed the threshold for a cap"
 
+RESTORE: Final = "openrouter-monitor restore"
+REVOKE: Final = "openrouter-monitor revoke"
+EXPLAIN: Final = "openrouter-monitor explain"
+"""What a person types."""
+
 MOST_CAUSES: Final = 5
 """More are not read on a telephone; `explain` tells all."""
+
+_MAX_TITLE_NAME: Final = 80
 
 SHORT_HASH: Final = 12
 """Digits of a key's hash that people see and type."""
@@ -58,6 +65,18 @@ def called(key: ApiKey | None, key_hash: str) -> str:
     """How a sentence names a key: “prod-web”, or its short hash where it has no name."""
     visible = name(key.key_name, fallback="") if key else ""
     return f"“{visible}”" if visible else f"key {short_hash(key_hash)}"
+
+
+def title_name(key: ApiKey | None, key_hash: str) -> str:
+    """How a title names a key: by its name, cut, or by its short hash where it has none."""
+    visible = name(key.key_name, fallback="") if key else ""
+    return shorten(visible, _MAX_TITLE_NAME) or short_hash(key_hash)
+
+
+def sentence(text: str) -> str:
+    """Text of our own or from outside as a sentence."""
+    plain = one_line(text)
+    return plain if plain.endswith((".", "!", "?", "…")) else f"{plain}."
 
 
 def command(verb: str, key_hash: str) -> str:

@@ -14,6 +14,8 @@ import pandas as pd
 from monitor import frames
 from monitor.domain import HOUR_S, Dimension, Incident
 from monitor.frames import ALL_KEYS, QUALITY_CODES, Catalog
+from monitor.report import alert_close
+from monitor.report.alert_close import CloseUp
 from monitor.wording import duration, moment, money, name
 
 Ints = npt.NDArray[np.int64]
@@ -53,7 +55,8 @@ class Chart:
     """`hours_s`: starts of the hours shown, epoch seconds. `low_nusd`, `high_nusd`: between which eight of ten such hours of
     the day were in the four weeks before the onset; NaN where too few are known. `is_known`: where usage was read.
     `bands`: from below; all others together first, then the least to the most dollars of the incident. `marks`: what was done to
-    the key, oldest first. `is_over`: the incident ended, and `last_seen_at` is its last unusual moment."""
+    the key, oldest first. `is_over`: the incident ended, and `last_seen_at` is its last unusual moment. `close`: its hours once
+    more, where they are few."""
 
     hours_s: Ints
     bands: tuple[Band, ...]
@@ -65,6 +68,7 @@ class Chart:
     until: datetime
     marks: tuple[Mark, ...] = ()
     is_over: bool = False
+    close: CloseUp | None = None
 
     @property
     def spent_nusd(self) -> Ints:
@@ -81,9 +85,11 @@ def chart(
     incident: Incident,
     now: datetime,
     marks: Sequence[Mark] = (),
+    fine: pd.DataFrame | None = None,
 ) -> Chart:
-    """`usage`: hourly rows of the key since `reads_from`; `coverage`: rows of the same time. Seven days are shown, and a day before
-    the onset where that is longer; at most `MOST_SHOWN`."""
+    """`usage`: hourly rows of the key since `reads_from`; `coverage`: rows of the same time; `fine`: its ten-minute rows of the
+    time that `alert_close.window` names. Seven days are shown, and a day before the onset where that is longer; at most
+    `MOST_SHOWN`."""
     until_s = -(-int(now.timestamp()) // HOUR_S) * HOUR_S
     first_s = int(reads_from(incident, now).timestamp())
     hours_s = np.arange(first_s, until_s, HOUR_S, dtype=np.int64)
@@ -101,9 +107,10 @@ def chart(
     shown = hours_s >= until_s - int(_span(incident, now).total_seconds())
     new = {cause.value for cause in incident.causes if cause.dimension is Dimension.MODEL and cause.is_first_seen}
     matrix = _by_model(at, values, costs, len(hours_s))
+    bands = _bands({no: row[shown] for no, row in matrix.items()}, hours_s[shown], incident, catalog, new)
     return Chart(
         hours_s=hours_s[shown],
-        bands=_bands({no: row[shown] for no, row in matrix.items()}, hours_s[shown], incident, catalog, new),
+        bands=bands,
         low_nusd=low[shown],
         high_nusd=high[shown],
         is_known=known[shown],
@@ -112,6 +119,32 @@ def chart(
         until=now,
         marks=tuple(each for each in marks if each.at >= datetime.fromtimestamp(int(hours_s[shown][0]), tz=UTC)),
         is_over=not incident.is_alive,
+        close=_close(fine, bands, hours_s[shown], key_no=key_no, catalog=catalog, incident=incident, now=now),
+    )
+
+
+def _close(
+    fine: pd.DataFrame | None,
+    bands: tuple[Band, ...],
+    hours_s: Ints,
+    *,
+    key_no: int,
+    catalog: Catalog,
+    incident: Incident,
+    now: datetime,
+) -> CloseUp | None:
+    window = alert_close.window(incident, now)
+    if window is None or not bands or window.since_s < hours_s[0]:
+        return None
+    is_inside = (hours_s >= window.since_s) & (hours_s < window.until_s)
+    return alert_close.close_up(
+        frames.empty(frames.USAGE) if fine is None else fine,
+        key_no=key_no,
+        catalog=catalog,
+        models=[band.model for band in bands],
+        by_hour=np.stack([band.cost_nusd[is_inside] for band in bands]),
+        window=window,
+        now=now,
     )
 
 
@@ -132,14 +165,14 @@ def _span(incident: Incident, now: datetime) -> timedelta:
 def told(shown: Chart) -> str:
     """The picture in words, for whoever does not see it."""
     spent = shown.spent_nusd
-    days = "seven days" if len(shown.hours_s) <= 7 * 24 else f"{len(shown.hours_s) // 24} days"
     if not len(spent) or not spent.any():
-        return f"Hourly spend of the last {days}: none is known."
+        return f"Hourly spend of the last {days(shown)}: none is known."
     highest = int(spent.argmax())
     at = datetime.fromtimestamp(int(shown.hours_s[highest]), tz=UTC)
-    parts = [f"Hourly spend of the last {days}. Highest hour: {money(int(spent[highest]))}, from {moment(at)}."]
+    parts = [f"Hourly spend of the last {days(shown)}. Highest hour: {money(int(spent[highest]))}, from {moment(at)}."]
     if np.isfinite(shown.high_nusd).any():
         parts.append(f"Usually {usual_range(shown)} at that hour.")
+    parts += _told_close(shown)
     span = duration(shown.last_seen_at - shown.onset_at)
     lasted = f"lasted {span}" if shown.is_over else f"lasts {span} so far"
     parts.append(f"The incident began {moment(shown.onset_at)} and {lasted}.")
@@ -153,6 +186,27 @@ def told(shown: Chart) -> str:
     return " ".join([*parts, f"Since then: {'; '.join(said)}." if said else ""]).strip()
 
 
+def _told_close(shown: Chart) -> list[str]:
+    close = shown.close
+    if close is None or not close.spent_nusd.any():
+        return []
+    highest = int(close.spent_nusd.argmax())
+    at = datetime.fromtimestamp(int(close.starts_s[highest]), tz=UTC)
+    rate = f"the highest rate is {money(int(close.spent_nusd[highest]))}/h, from {moment(at)}"
+    return [f"Above it {spoken(close)} as a close-up: {rate}."]
+
+
+def days(shown: Chart) -> str:
+    """How many days it shows, in words."""
+    return "seven days" if len(shown.hours_s) <= 7 * 24 else f"{len(shown.hours_s) // 24} days"
+
+
+def spoken(close: CloseUp) -> str:
+    """What the close-up shows, in words."""
+    hours = -(-len(close.starts_s) // alert_close.PER_HOUR)
+    return f"{hours} hours{' by ten minutes' if close.is_fine else ''}"
+
+
 def label(band: Band) -> str:
     """What a band is called: the model's own name without its maker."""
     if band.model is None:
@@ -161,12 +215,15 @@ def label(band: Band) -> str:
 
 
 def dearest(shown: Chart) -> int | None:
-    """Nano-dollars of the dearest hour of the incident; None where that is within the usual range, or outside the picture."""
+    """Nano-dollars of the dearest hour of the incident, or the highest rate an hour where a close-up shows it; None where that is
+    within the usual range, or outside the picture."""
     inside = (shown.hours_s + HOUR_S > shown.onset_at.timestamp()) & (shown.hours_s <= shown.last_seen_at.timestamp())
     if not inside.any():
         return None
     at = int(np.where(inside, shown.spent_nusd, -1).argmax())
     spent, usual = int(shown.spent_nusd[at]), float(np.nan_to_num(shown.high_nusd)[at])
+    if shown.close is not None:
+        spent = max(spent, shown.close.peak_nusd(shown.onset_at, shown.last_seen_at))
     return spent if spent > usual else None
 
 

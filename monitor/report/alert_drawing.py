@@ -8,49 +8,49 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from monitor.domain import HOUR_S, NUSD
-from monitor.report.alert_chart import MOST_MARKS, Band, Chart, dearest, gaps, label, usual_range
-from monitor.wording import money, shorten
+from monitor.report import alert_panel
+from monitor.report.alert_chart import Chart, days, label, spoken, usual_range
+from monitor.report.alert_panel import GROUND, INK, PALE, USUAL, USUAL_SHADE, Panel
+from monitor.wording import shorten
 
 SIZE: Final = (1040, 900)
 """Pixels: a telephone shows it some 310 wide, at which the letters are still nine high."""
 
-_DPI: Final = 160
-_GROUND, _INK, _PALE = "#ffffff", "#1d2330", "#5b6472"
-_COLORS: Final = ("#b3402a", "#1f6fb2", "#2a9179", "#c58a1b", "#7a5aa6")
-"""Of models, most dollars first: told apart also by those who see no red and green, and in gray."""
+SIZE_OF_TWO: Final = (1040, 1120)
+"""With a close-up above the week."""
 
-_OTHERS, _USUAL, _INCIDENT, _GAP = "#9aa1ab", "#1d2330", "#fbe3dd", "#e8eaee"
-_BAND: Final = "#d9dbdf"
+_DPI: Final = 160
 _LETTERS: Final = 18
-_MOST_DAYS: Final = 8
+_ROW: Final = 47
+"""Pixels of a line of the legend."""
+
+_SIDES: Final = (130, 21)
+"""Pixels left and right of a panel."""
 
 
 def drawn(shown: Chart) -> bytes:
     """The PNG. One thread draws at a time: matplotlib's settings are global."""
+    near = alert_panel.close(shown)
+    size = SIZE if near is None else SIZE_OF_TWO
     with _settings():
-        figure = Figure(figsize=(SIZE[0] / _DPI, SIZE[1] / _DPI), dpi=_DPI, facecolor=_GROUND)
+        figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor=GROUND)
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.125, 0.08, 0.855, 0.6), facecolor=_GROUND)
-        _frame(axes, shown)
-        _ground(axes, shown)
-        _bands(axes, shown)
-        _usual(axes, shown)
-        _marks(axes, shown)
-        _legend(figure, shown)
+        top = _legend(figure, shown)
+        if near is None:
+            _one(figure, shown)
+        else:
+            _two(figure, shown, near, top=top)
         out = io.BytesIO()
-        figure.savefig(out, format="png", facecolor=_GROUND, metadata={"Software": None})
+        figure.savefig(out, format="png", facecolor=GROUND, metadata={"Software": None})
     return out.getvalue()
 
 
@@ -59,10 +59,10 @@ def _settings() -> Iterator[None]:
     """matplotlib's defaults, whatever the machine's configuration says."""
     ours: Any = {  # typed by matplotlib as one of some three hundred words
         "font.size": 14,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "xtick.color": _PALE,
-        "ytick.color": _PALE,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": PALE,
+        "ytick.color": PALE,
         "text.parse_math": False,
     }
     defaults: dict[Any, Any] = {
@@ -72,106 +72,59 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _frame(axes: Axes, shown: Chart) -> None:
-    first, last = float(shown.hours_s[0]), float(shown.hours_s[-1] + HOUR_S)
-    highest = max(int(shown.spent_nusd.max(initial=0)), int(np.nan_to_num(shown.high_nusd).max(initial=0)), NUSD // 100)
-    axes.set_xlim(first, last + (last - first) / 100)  # the newest hour must not lie on the edge
-    axes.set_ylim(0, highest * 1.08)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_PALE)
-    axes.tick_params(length=0, pad=5)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda nusd, _: money(round(nusd)).removesuffix(".00")))
-    axes.grid(axis="y", color=_GAP, linewidth=1)
-    axes.set_axisbelow(True)
-    midnights = np.arange(-(-int(first) // 86_400) * 86_400, int(last), 86_400)
-    midnights = midnights[midnights < last - (last - first) / 14]
-    midnights = midnights[:: max(1, -(-len(midnights) // _MOST_DAYS))]
-    days = [datetime.fromtimestamp(int(at), tz=UTC) for at in midnights]
-    is_week = last - first <= _MOST_DAYS * 86_400
-    axes.set_xticks(midnights, [f"{day:%a}" if is_week else f"{day.day} {day:%b}" for day in days], ha="left")
+def _one(figure: Figure, shown: Chart) -> None:
+    axes = figure.add_axes((0.125, 0.08, 0.855, 0.6), facecolor=GROUND)
+    alert_panel.draw(axes, alert_panel.week(shown), shown, is_told=True, marks=shown.marks)
 
 
-def _ground(axes: Axes, shown: Chart) -> None:
-    """The incident and the hours nobody knows of, behind everything."""
-    for first, last in gaps(shown.is_known):
-        axes.axvspan(
-            float(shown.hours_s[first]), float(shown.hours_s[last - 1] + HOUR_S), color=_GAP, linewidth=0, zorder=0
-        )
-    left, right = axes.get_xlim()
-    begin = max(shown.onset_at.timestamp(), left)
-    end = max(begin + (right - left) / 150, min(shown.last_seen_at.timestamp(), right))  # minutes must be seen
-    axes.axvspan(begin, end, color=_INCIDENT, linewidth=0, zorder=0.5)
-    axes.axvline(begin, color=_COLORS[0], linewidth=1.6, linestyle=(0, (4, 3)), zorder=4)
-    is_late = begin > left + (right - left) * 0.6
-    said = f"began {shown.onset_at.astimezone(UTC):%H:%M} UTC{_peak(shown)}"
-    axes.annotate(
-        said, (begin, axes.get_ylim()[1]), (-6 if is_late else 6, -2), textcoords="offset points",
-        ha="right" if is_late else "left", va="top", color=_COLORS[0], fontweight="bold", zorder=6,
-    )  # fmt: skip
+def _two(figure: Figure, shown: Chart, near: Panel, *, top: int) -> None:
+    """The close-up large, below it the week that it is a part of; `top`: pixels that the legend takes."""
+    assert shown.close is not None
+    inside = [mark for mark in shown.marks if alert_panel.contains(near, mark)]
+    outside = [mark for mark in shown.marks if not alert_panel.contains(near, mark)]
+    height = SIZE_OF_TWO[1]
+    middle = 380
+    panels = (
+        (near, f"{spoken(shown.close).capitalize()}, UTC", top + 72, height - middle - 52, True, inside),
+        (
+            alert_panel.week(shown),
+            f"{days(shown).capitalize()}: {_dates(shown)}",
+            height - middle + 48,
+            height - 58,
+            False,
+            outside,
+        ),
+    )
+    for panel, said, above, below, is_told, marks in panels:
+        box = (_SIDES[0] / SIZE[0], 1 - below / height, 1 - sum(_SIDES) / SIZE[0], (below - above) / height)
+        axes = figure.add_axes(box, facecolor=GROUND)
+        alert_panel.draw(axes, panel, shown, is_told=is_told, marks=marks)
+        figure.text(0.02, 1 - (above - 26) / height, said, color=INK, va="center")
 
 
-def _peak(shown: Chart) -> str:
-    """The dearest hour of the incident: a bar of minutes is too thin to be read off."""
-    peak = dearest(shown)
-    return "" if peak is None else f"\nup to {money(peak)} an hour"
-
-
-def _marks(axes: Axes, shown: Chart) -> None:
-    """What was done to the key: a line each, its words below those of the onset, so that none covers another."""
-    left, right = axes.get_xlim()
-    for no, mark in enumerate(shown.marks[-MOST_MARKS:], start=1):
-        at = min(max(mark.at.timestamp(), left), right)
-        axes.axvline(at, color=_INK, linewidth=1.6, zorder=4)
-        is_late = at > left + (right - left) * 0.6
-        axes.annotate(
-            f"{mark.said} {mark.at.astimezone(UTC):%H:%M} UTC",
-            (at, axes.get_ylim()[1]), (-6 if is_late else 6, -22 - 20 * no), textcoords="offset points",
-            ha="right" if is_late else "left", va="top", color=_INK, fontweight="bold", zorder=6,
-            bbox={"facecolor": _GROUND, "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
-        )  # fmt: skip
-
-
-def _bands(axes: Axes, shown: Chart) -> None:
-    """Areas upon one another, level within each hour."""
-    edges = np.append(shown.hours_s, shown.hours_s[-1:] + HOUR_S).astype(np.float64)
-    floor = np.zeros(len(edges))
-    for band, color in zip(shown.bands, _colors(shown.bands), strict=True):
-        costs = band.cost_nusd.astype(np.float64)
-        top = floor + np.append(costs, costs[-1:])
-        thin = (
-            1.5 if color == _COLORS[0] else 0
-        )  # an hour is three pixels wide on a telephone: the dearest must be seen
-        axes.fill_between(edges, floor, top, step="post", color=color, linewidth=thin, zorder=2)
-        floor = top
-
-
-def _usual(axes: Axes, shown: Chart) -> None:
-    """The usual range: a shade, and its upper edge as a line."""
-    edges = np.append(shown.hours_s, shown.hours_s[-1:] + HOUR_S).astype(np.float64)
-    low, high = (np.append(each, each[-1:]) for each in (shown.low_nusd, shown.high_nusd))
-    axes.fill_between(edges, low, high, step="post", color=_BAND, linewidth=0, zorder=1)
-    axes.plot(edges, high, drawstyle="steps-post", color=_GROUND, linewidth=3.2, zorder=3.4)
-    axes.plot(edges, high, drawstyle="steps-post", color=_USUAL, linewidth=1.4, zorder=3.5)
-
-
-def _legend(figure: Figure, shown: Chart) -> None:
-    entries = [
-        (Patch(color=color), f"{_drawable(label(band))}{' (new)' if band.is_first_seen else ''}")
-        for band, color in zip(shown.bands, _colors(shown.bands), strict=True)
-    ][::-1]
-    n_rows = -(-len(entries) // 2)
-    figure.text(0.02, 0.955, "Dollars an hour", fontsize=16, fontweight="bold", va="center")
+def _dates(shown: Chart) -> str:
     week = shown.until.astimezone(UTC)
     begins = week - timedelta(hours=len(shown.hours_s))
-    figure.text(
-        0.98, 0.955, f"{begins.day} {begins:%b} to {week.day} {week:%b}, UTC", color=_PALE, ha="right", va="center"
-    )
-    _listed(figure, entries, top=0.925, columns=2)
+    return f"{begins.day} {begins:%b} to {week.day} {week:%b}"
+
+
+def _legend(figure: Figure, shown: Chart) -> int:
+    """What the colors mean; returns the pixels it takes from above."""
+    height = figure.get_figheight() * _DPI
+    entries = [
+        (Patch(color=color), f"{_drawable(label(band))}{' (new)' if band.is_first_seen else ''}")
+        for band, color in zip(shown.bands, alert_panel.colors(shown.bands), strict=True)
+    ][::-1]
+    n_rows = -(-len(entries) // 2)
+    figure.text(0.02, 1 - 40 / height, "Dollars an hour", fontsize=16, fontweight="bold", va="center")
+    if shown.close is None:
+        figure.text(0.98, 1 - 40 / height, f"{_dates(shown)}, UTC", color=PALE, ha="right", va="center")
+    _listed(figure, entries, top=1 - 68 / height, columns=2)
     if np.isfinite(shown.high_nusd).any():
-        usual = (Patch(facecolor=_BAND, edgecolor=_USUAL), f"usual at that hour: {usual_range(shown)}")
-        _listed(figure, [usual], top=0.925 - 0.052 * n_rows, columns=1)
+        usual = (Patch(facecolor=USUAL_SHADE, edgecolor=USUAL), f"usual at that hour: {usual_range(shown)}")
+        _listed(figure, [usual], top=1 - (68 + _ROW * n_rows) / height, columns=1)
+        n_rows += 1
+    return 68 + _ROW * n_rows
 
 
 def _listed(figure: Figure, entries: Sequence[tuple[Patch, str]], *, top: float, columns: int) -> None:
@@ -189,13 +142,6 @@ def _listed(figure: Figure, entries: Sequence[tuple[Patch, str]], *, top: float,
         borderaxespad=0.2,
     )
     figure.add_artist(legend)
-
-
-def _colors(bands: tuple[Band, ...]) -> list[str]:
-    """From below, as the bands are."""
-    n_named = sum(band.model is not None for band in bands)
-    named = [_COLORS[no] for no in range(n_named)][::-1]
-    return [_OTHERS] * (len(bands) - n_named) + named
 
 
 def _drawable(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
-from monitor.report import care, charts, pages, words
+from monitor.report import care, charts, pages, response_times, words
 from monitor.report.figures import Digest, KeyWeek, OwnerWeek
 from monitor.report.replay import svg
 from monitor.wording import change, money, to_the_cent
@@ -52,6 +52,7 @@ def to_html(digest: Digest) -> str:
             models=[each for each in digest.models if not each.is_past],
             words=words,
             care=care,
+            response_times=response_times,
         )
     )
 

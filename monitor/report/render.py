@@ -46,7 +46,7 @@ def headline_message(digest: Digest, *, channel: str, now: datetime) -> Message:
         channel=channel,
         severity=Severity.NOTICE,
         title=f"{digest.weeks.days}: {words.spend(digest.spent_nusd, digest.before_nusd)}",
-        summary=words.headline(digest),
+        summary=words.beside_the_total(digest),
         facts=(
             ("A usual week", words.norm(digest)),
             (f"By {words.month_end(digest)}", words.forecast(digest.month)),
@@ -99,7 +99,7 @@ def owner_message(digest: Digest, part: OwnerWeek, *, channel: str, now: datetim
         channel=channel,
         severity=Severity.NOTICE,
         title=f"{words.owner_name(part.owner)}, {words.spend(part.spent_nusd, part.before_nusd)}",
-        summary=f"{digest.weeks.days}: {words.headline(own)}",
+        summary=f"{digest.weeks.days}: {words.beside_the_total(own)}",
         facts=tuple(facts),
         sections=_kept(
             (

@@ -97,10 +97,24 @@ def lines(times: Times) -> tuple[str, ...]:
 
 
 def rows(found: Summary) -> tuple[tuple[str, str], ...]:
-    """For people: each time with its median and of how many incidents it is, or that there were none."""
+    """For people: each time with its median and of how many incidents it is, or that there were none; in one
+    line at the end what has not come for any."""
     if not found.n_incidents:
         return (("Response times", NONE),)
-    return tuple((called, _said(taken, found.n_incidents)) for called, taken in found.named)
+    known = [
+        (called, _said(taken, taken.median, found.n_incidents))
+        for called, taken in found.named
+        if taken.median is not None
+    ]
+    missing = not_yet(found)
+    return (*known, ("Not yet", missing)) if missing else tuple(known)
+
+
+def not_yet(found: Summary) -> str:
+    """For people: what has not come for any incident; empty where nothing is missing."""
+    words = zip(("noticed", "acknowledged", "disabled or capped", "over"), found.named, strict=True)
+    missing = [f"none {word}" for word, (_, taken) in words if taken.median is None]
+    return f"{', '.join(missing)} (of {count(found.n_incidents, 'incident')})" if missing and found.n_incidents else ""
 
 
 def short_line(found: Summary) -> str:
@@ -117,13 +131,11 @@ def short_line(found: Summary) -> str:
     return f"{', '.join(said)} ({'median' if len(said) == 1 else 'medians'} of {count(found.n_incidents, 'incident')})"
 
 
-def _said(taken: Taken, n_incidents: int) -> str:
+def _said(taken: Taken, middle: timedelta, n_incidents: int) -> str:
     of_how_many = f"{taken.n:,} of {count(n_incidents, 'incident')}"
-    if taken.median is None:
-        return f"none yet ({of_how_many})"
     if taken.n == 1 or taken.longest is None:
-        return f"{duration(taken.median)} ({of_how_many})"
-    return f"{duration(taken.median)} in the median, {duration(taken.longest)} at most ({of_how_many})"
+        return f"{duration(middle)} ({of_how_many})"
+    return f"{duration(middle)} in the median, {duration(taken.longest)} at most ({of_how_many})"
 
 
 def _taken(spans: Iterable[timedelta | None]) -> Taken:

@@ -73,20 +73,35 @@ def more(delta_nusd: int) -> str:
 
 def headline(digest: Digest) -> str:
     """The week in one sentence."""
-    there = [each for each in digest.keys if not each.is_past]
-    n_used = sum(1 for each in there if each.spent_nusd)
     said = (
-        f"{n_used:,} of {count(len(there), 'key')} spent {money(digest.spent_nusd)}"
+        f"{_users(digest)} spent {money(digest.spent_nusd)}"
         f" ({_against(digest.spent_nusd, digest.before_nusd)} {money(digest.before_nusd)} the week before"
     )
     usual = digest.norm_of(digest.norm_nusd)
     said += f", {_against(digest.spent_nusd, usual)} the usual {money(usual)})" if usual is not None else ")"
+    return f"{said}; {_rest(digest)}."
+
+
+def beside_the_total(digest: Digest) -> str:
+    """The week in one sentence below a title that says its dollars already: a notification shows both."""
+    usual = digest.norm_of(digest.norm_nusd)
+    against = f", {_against(digest.spent_nusd, usual)} the usual {money(usual)}" if usual is not None else ""
+    return f"Spent by {_users(digest)}{against}; {_rest(digest)}."
+
+
+def _users(digest: Digest) -> str:
+    there = [each for each in digest.keys if not each.is_past]
+    return f"{sum(1 for each in there if each.spent_nusd):,} of {count(len(there), 'key')}"
+
+
+def _rest(digest: Digest) -> str:
+    """What happened, and what is to be mended."""
     n_disabled = sum(1 for each in digest.actions if each.verb is Verb.DISABLE and each.state is ActionState.DONE)
     n_failed = sum(1 for each in digest.actions if each.state is ActionState.FAILED)
     rest = [count(len(digest.incidents), "incident"), f"{count(n_disabled, 'key')} disabled"]
     rest += [f"{count(n_failed, 'action')} failed"] if n_failed else []
     rest.append(f"{count(len(digest.without_limit), 'live key')} without a limit")
-    return f"{said}; {', '.join(rest)}."
+    return ", ".join(rest)
 
 
 def _against(now_nusd: int, before_nusd: int) -> str:

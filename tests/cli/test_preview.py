@@ -39,6 +39,28 @@ def test_a_key_without_incident_is_refused_and_not_made_up(run, store_file: Path
     assert result.exit_code == 1 and "has no incident" in result.stderr
 
 
+def test_a_storm_is_shown_made_up_where_the_store_has_none(run, store_file: Path, tmp_path: Path):
+    shown = run("preview", "storm")
+    page = run("preview", "storm", "--html", str(tmp_path / "storm.html"))
+
+    assert shown.exit_code == 0 and "made-up" in shown.stderr and "12 keys at once" in shown.stdout
+    assert page.exit_code == 0 and "All 12 keys" in (tmp_path / "storm.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("what", ["storm", "digest", "home"])
+def test_only_an_alert_is_of_one_key(run, store_file: Path, what: str):
+    result = run("preview", what, "--key", STOLEN)
+
+    assert result.exit_code == 2 and "only with `preview alert`" in result.stderr
+
+
+def test_before_the_first_start_a_made_up_storm_is_shown(run):
+    result = run("preview", "storm")
+
+    assert result.exit_code == 0 and "made-up" in result.stderr
+    assert not Path("state").exists()
+
+
 def test_the_digest_is_shown(run, store_file: Path):
     result = run("preview", "digest", env={"MONITOR__DIGEST__CHANNEL": "#weekly"})
 

@@ -9,7 +9,7 @@ from jobs_build import an_app
 from slack_build import KEY, alert, an_app_on_slack, an_open_incident, write_usage
 
 from monitor.demo import blockkit
-from monitor.jobs import preview
+from monitor.jobs import example, preview
 from monitor.notify.slack_blocks import render
 
 
@@ -45,6 +45,28 @@ def test_the_made_up_picture_shows_what_the_alert_tells_also_at_the_very_hour(tm
     made = preview.alert(None, an_app(tmp_path).settings, NOW)
 
     assert made.messages[0].picture is not None and "$46.70 on claude-opus-4.1" in made.messages[0].picture.alt_text
+
+
+def test_the_made_up_picture_is_drawn_by_ten_minutes_and_adds_up(tmp_path: Path) -> None:
+    week = example.week(example.incident(NOW), NOW)
+
+    assert week.close is not None and week.close.is_fine
+    assert sum(int(band.cost_nusd.sum()) for band in week.bands if band.is_first_seen) == 46_700_000_000
+
+
+def test_without_a_storm_a_made_up_one_is_shown_within_slacks_limits_and_said_to_be_one(tmp_path: Path) -> None:
+    app = an_app(tmp_path)
+
+    made = preview.many(app.store, app.settings, NOW)
+
+    assert "made-up" in made.note and made.picture is None
+    assert made == preview.many(None, app.settings, NOW)
+    shown = [render(message, has_buttons=True) for message in made.messages]
+    assert all(blockkit.problems(blocks) == [] for _, blocks, _ in shown)
+    assert "12 keys at once, 9 still open" in shown[0][0] and "country VN, new to each of them" in str(shown[0][1])
+    names = [key.key_name for _, key, _ in example.event(NOW)]
+    assert len(set(names)) == 12 and all(name in str(shown[1][1]) for name in names)
+    app.store.maintenance.close()
 
 
 def test_a_key_without_incident_is_not_shown_anothers(tmp_path: Path) -> None:

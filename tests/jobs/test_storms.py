@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from build import NOW, a_key, an_incident, key_settings
 from hostile import TEXT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jobs_build import an_inventory
+from jobs_build import an_app, an_inventory
 from slack_build import an_app_on_slack, later
 
 from monitor.demo import blockkit, faults
@@ -30,7 +31,7 @@ from monitor.domain import (
     Plan,
     Severity,
 )
-from monitor.jobs import act, cards
+from monitor.jobs import act, cards, preview
 from monitor.jobs.app import App
 from monitor.jobs.deliver import deliver
 from monitor.notify import slack_blocks, storm
@@ -98,6 +99,54 @@ async def test_every_key_is_shown_with_its_state_and_what_it_began_with_stays(tm
         assert all(f": team-key-{no} {each.key_hash[:12]}, open" in text for no, each in enumerate(incidents))
 
 
+async def test_the_preview_of_many_keys_is_what_stands_and_changes_nothing(tmp_path: Path) -> None:
+    async with a_storm(tmp_path, 12) as (app, slack, _):
+        n_calls = len(slack.requests)
+
+        made = preview.many(app.store, app.settings, NOW)
+
+        assert "EVT-0001, from the store; goes to: #alerts" in made.note and len(slack.requests) == n_calls
+        shown = [slack_blocks.render(message)[1] for message in made.messages]
+        assert shown == [message.blocks for message in slack.messages()]
+
+
+async def test_the_preview_of_keys_that_wait_together_is_their_list(tmp_path: Path) -> None:
+    async with a_queue(tmp_path, 12) as (app, slack, _):
+        made = preview.many(app.store, app.settings, NOW)
+
+        assert made.note.startswith("LIST-")
+        assert [slack_blocks.render(message)[1] for message in made.messages] == [
+            each.blocks for each in slack.messages()
+        ]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TEXT, min_size=1, max_size=6))
+async def test_the_preview_of_five_hundred_keys_with_any_names_names_each_within_slacks_limits(
+    names: list[str],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        keys = tuple(
+            a_key(
+                f"{no + 1:012x}" + "0" * 52, key_name=f"{names[no % len(names)]}{no}".encode("utf-8", "ignore").decode()
+            )
+            for no in range(500)
+        )
+        app = an_app(Path(folder))
+        app.store.keys.record(an_inventory(*keys))
+        incidents = tuple(incident_of(key) for key in keys)
+        notice = Notice(MessageKind.SOURCE, NOW, detail="500 keys.\na line", incidents=incidents, thread=EVENT_ID)
+        plan = Plan(app.now(), incidents=(*incidents, event_of(incidents)))
+        app.store.ledger.commit((), plan, act.compose(app, [notice], NOW))
+
+        made = preview.many(app.store, app.settings, NOW)
+
+        shown = [slack_blocks.render(message)[1] for message in made.messages]
+        assert all(blockkit.problems(blocks) == [] for blocks in shown)
+        assert all(key.key_hash[:12] in str(shown[1:]) for key in keys)
+        app.store.maintenance.close()
+
+
 async def test_what_moves_is_shown_at_once_and_the_message_closes_with_a_total(tmp_path: Path) -> None:
     async with a_storm(tmp_path, 3) as (app, slack, incidents):
         first, second, third = incidents
@@ -120,7 +169,9 @@ async def test_what_moves_is_shown_at_once_and_the_message_closes_with_a_total(t
 
         text = str(slack.messages()[0].blocks)
         assert "Over: 3 keys at once, $584.88 above usual in all" in text
-        assert "team-key-2 00000000000" in text and "over, key disabled" in text and "Total damage $584.88" in text
+        assert (
+            "team-key-2 000000000003, key disabled" in text and ", over" not in text and "Total damage $584.88" in text
+        )
         assert len(slack.messages()) == 1
 
 

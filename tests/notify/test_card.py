@@ -110,6 +110,7 @@ def test_an_alert_whose_key_is_disabled_says_so_first_and_no_more_that_it_spends
     assert made.summary == (
         "“search-prod” is disabled. It spent $194.96 above its usual, from 23 Nov 10:50 UTC on. A leak or a runaway job."
     )
+    assert "At risk" in dict(a_root().facts) and "At risk" not in dict(made.facts)
 
 
 def test_a_resolved_card_of_a_disabled_key_offers_its_restore() -> None:

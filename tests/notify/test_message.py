@@ -19,6 +19,7 @@ from monitor.domain import (
     Reason,
     Rung,
     Severity,
+    Spell,
     Verb,
     Verdict,
 )
@@ -77,18 +78,30 @@ def test_an_alert_without_excess_spend_does_not_claim_one() -> None:
     assert message.summary == "“search-prod” spends $167.11/h (usual $0.20/h) and needs a look."
 
 
-def test_the_facts_name_key_hash_label_owner_workspace_severity_and_money() -> None:
-    facts = dict(composed(an_alert()).facts)
+def test_the_facts_are_the_few_that_a_responder_acts_on_money_first() -> None:
+    assert composed(an_alert()).facts == (
+        ("At risk", "$1,337 until a person is expected to look; critical, the evidence is enough to disable"),
+        ("Owner", "team-search"),
+        ("Key", "000000000000 · sk-or-v1-abc...xyz, workspace Production"),
+        ("Began", "23 Nov 10:50 UTC; usual $0.20/h before"),
+    )
 
-    assert facts["Key"] == "search-prod"
-    assert facts["Hash and label"] == "000000000000 · sk-or-v1-abc...xyz"
-    assert facts["Owner"] == "team-search"
-    assert facts["Workspace"] == "Production"
-    assert facts["Severity"] == "critical: by the dollars at risk; the evidence is enough to disable"
-    assert facts["Since onset"] == "$194.96 above usual, from 23 Nov 10:50 UTC"
-    assert facts["Now"] == "$167.11/h (usual $0.20/h)"
-    assert facts["At risk"] == "$1,337 until a person is expected to look"
-    assert facts["Found by"] == "unlike its habits (forest); as rare as once in 500,000"
+
+def test_who_found_it_and_how_rare_it_is_closes_the_evidence() -> None:
+    evidence = composed(an_alert()).evidence
+
+    assert len(evidence) > 1
+    assert evidence[-1] == "Found by: unlike its habits (forest); as rare as once in 500,000"
+
+
+def test_no_message_has_more_than_five_facts() -> None:
+    spell = Spell(NOW, NOW, NOW)
+    came_back = replace(an_incident(), spells=(spell, spell))
+
+    assert len(composed(Notice(MessageKind.ALERT, NOW, incident=came_back)).facts) == 5
+    for kind in (MessageKind.RESOLVED, MessageKind.ACTION, MessageKind.ACTION_FAILED, MessageKind.PROPOSAL):
+        notice = Notice(kind, NOW, incident=came_back, action=an_action(1, prior=key_settings()))
+        assert 2 <= len(composed(notice).facts) <= 4
 
 
 def test_an_automatic_disable_is_announced_with_its_undo() -> None:
@@ -117,7 +130,7 @@ def test_an_unseen_key_is_called_by_its_hash() -> None:
     message = composed(an_alert(), key=None)
 
     assert message.summary.startswith("key 000000000000 spent")
-    assert dict(message.facts)["Key"] == "(not in the inventory)"
+    assert dict(message.facts)["Key"] == "000000000000 · not in the inventory, workspace Production"
 
 
 def test_an_invisible_name_falls_back_to_the_hash() -> None:
@@ -234,7 +247,7 @@ def test_an_alert_tells_at_most_five_causes_and_none_twice() -> None:
     whole = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, *parts))))
     alone = composed(Notice(MessageKind.ALERT, NOW, incident=an_incident(causes=(lead, parts[0]))))
 
-    assert len(whole.evidence) == 5 and "vendor/0" in whole.evidence[0]
+    assert len(whole.evidence) == 5 + 1 and "vendor/0" in whole.evidence[0]
     assert alone.evidence[0] == "99% is vendor/opus; 99% comes from VN"
 
 

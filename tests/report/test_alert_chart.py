@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import frames
-from monitor.domain import HOUR_S, NUSD, Dimension, Incident, IncidentState
+from monitor.domain import BUCKET_S, HOUR_S, NUSD, Dimension, Incident, IncidentState
 from monitor.frames import Catalog
 from monitor.report.alert_chart import MOST_MODELS, Chart, Mark, chart, dearest, gaps, reads_from, told
-from monitor.report.alert_drawing import SIZE, drawn
+from monitor.report.alert_drawing import SIZE, SIZE_OF_TWO, drawn
 
 KEY_NO = 0
+LONG = an_incident(1, onset_at=NOW - timedelta(hours=40), causes=(a_cause("vendor/opus"),))
 INCIDENT = an_incident(1, onset_at=NOW - timedelta(minutes=50), causes=(a_cause("vendor/opus"),))
 
 
@@ -31,8 +32,10 @@ def a_chart(
     days: int = 0,
     coverage=None,
     marks=(),
+    fine: tuple[tuple[int, str, float], ...] = (),
 ) -> Chart:
-    """Rows of (hours before NOW, model, dollars); with `days` a dollar each hour on vendor/usual before them."""
+    """Rows of (hours before NOW, model, dollars), `fine` of tens of minutes before NOW;
+    with `days` a dollar each hour on vendor/usual before them."""
     catalog = Catalog([incident.key_hash])
     every = [*rows, *((hour, "vendor/usual", 1.0) for hour in range(2, days * 24))]
     listed = [
@@ -47,8 +50,28 @@ def a_chart(
         for hour, model, usd in every
     ]
     usage = build.usage(*listed, bucket_s=HOUR_S)
+    tenths = [
+        (
+            NOW - timedelta(minutes=10 * no),
+            KEY_NO,
+            int(Dimension.MODEL),
+            catalog.value_no(Dimension.MODEL, model),
+            1,
+            round(usd * NUSD),
+        )
+        for no, model, usd in fine
+    ]
     known = frames.empty(frames.COVERAGE) if coverage is None else coverage
-    return chart(usage, known, key_no=KEY_NO, catalog=catalog, incident=incident, now=now, marks=marks)
+    return chart(
+        usage,
+        known,
+        key_no=KEY_NO,
+        catalog=catalog,
+        incident=incident,
+        now=now,
+        marks=marks,
+        fine=build.usage(*tenths, bucket_s=BUCKET_S),
+    )
 
 
 def test_seven_days_are_shown_up_to_the_hour_under_way():
@@ -99,6 +122,7 @@ def test_the_words_say_what_the_picture_shows():
 
     assert said == (
         "Hourly spend of the last seven days. Highest hour: $40.00, from 23 Nov 12:00 UTC. Usually $1.00 at that hour."
+        " Above it 6 hours as a close-up: the highest rate is $40.00/h, from 23 Nov 12:00 UTC."
         " The incident began 23 Nov 11:10 UTC and lasts 50 min so far."
         " Since then: $42.00 on opus, never used before."
     )
@@ -112,11 +136,12 @@ def test_a_key_without_any_usage_is_drawn_and_said_to_have_none():
 
 
 def test_the_picture_is_a_png_of_a_size_for_telephones_and_below_a_tenth_of_a_megabyte():
-    png = drawn(a_chart((0, "vendor/opus", 40.0), days=30))
+    short, long = a_chart((0, "vendor/opus", 40.0), days=30), a_chart((0, "vendor/opus", 40.0), incident=LONG, days=30)
 
-    assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", png[16:24]) == SIZE
-    assert len(png) < 100_000
+    for png, size in ((drawn(short), SIZE_OF_TWO), (drawn(long), SIZE)):
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        assert struct.unpack(">II", png[16:24]) == size
+        assert len(png) < 100_000
 
 
 def test_the_same_usage_gives_the_same_bytes():
@@ -171,3 +196,92 @@ def test_a_picture_with_marks_is_drawn_and_the_mark_is_seen():
     marked = a_chart((3, "vendor/opus", 40.0), incident=OVER, days=40, marks=[Mark(NOW - timedelta(hours=9), "capped")])
 
     assert drawn(plain) != drawn(marked)
+
+
+FINE = ((5, "vendor/opus", 2.0), (6, "vendor/opus", 8.0), (6, "vendor/usual", 1.0), (0, "vendor/opus", 3.0))
+HOURS = ((2, "vendor/usual", 1.2), (1, "vendor/opus", 10.0), (1, "vendor/usual", 1.0), (0, "vendor/opus", 3.0))
+
+
+def test_a_short_incident_is_shown_once_more_by_ten_minutes_as_dollars_an_hour():
+    shown = a_chart(*HOURS, days=0, fine=(*FINE, (2, "vendor/stray", 0.0)))
+    close = shown.close
+
+    assert close is not None and close.is_fine
+    by_model = dict(zip([band.model for band in shown.bands], close.rates_nusd.tolist(), strict=True))
+    assert by_model["vendor/opus"][-8:] == [0, 48 * NUSD, 12 * NUSD, 0, 0, 0, 0, 18 * NUSD]
+    assert (
+        "Above it 6 hours by ten minutes as a close-up: the highest rate is $54.00/h, from 23 Nov 11:00 UTC."
+        in told(shown)
+    )
+    assert dearest(shown) == 18 * NUSD  # the highest ten minutes came before the onset
+
+
+def test_an_hour_whose_ten_minutes_were_not_all_read_is_level_and_loses_nothing():
+    close = a_chart(*HOURS, fine=((0, "vendor/opus", 3.0),)).close
+
+    assert close is not None
+    assert set(close.spent_nusd[-7:-1].tolist()) == {11 * NUSD}
+    assert close.spent_nusd[-1] == 18 * NUSD
+
+
+@pytest.mark.parametrize(
+    ("lasted", "hours"), [(0.5, 6), (2, 6), (3, 24), (12, 24), (13, None), (200, None)], ids=lambda each: f"{each} h"
+)
+def test_the_close_up_is_as_long_as_the_incident_needs(lasted: float, hours: int | None):
+    incident = an_incident(1, onset_at=NOW - timedelta(hours=lasted), last_seen_at=NOW)
+
+    close = a_chart((0, "vendor/opus", 40.0), incident=incident, now=NOW + timedelta(minutes=50)).close
+
+    assert (None if close is None else -(-len(close.starts_s) // 6)) == hours
+
+
+def test_a_close_up_of_an_incident_that_is_over_shows_its_time_and_not_the_present():
+    over = an_incident(
+        1,
+        state=IncidentState.RESOLVED,
+        onset_at=NOW - timedelta(hours=30),
+        last_seen_at=NOW - timedelta(hours=29),
+    )
+
+    close = a_chart((29, "vendor/opus", 40.0), incident=over).close
+
+    assert close is not None
+    assert close.starts_s[0] <= over.onset_at.timestamp() < over.last_seen_at.timestamp() < close.starts_s[-1]
+
+
+COST = st.integers(0, 50)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 35), st.sampled_from("abcdefgh"), COST), max_size=30))
+def test_the_close_up_comes_to_what_the_week_says_hour_by_hour(buckets: list[tuple[int, str, int]]):
+    summed: dict[tuple[int, str], int] = {}
+    for no, model, usd in buckets:
+        hour = -(-no // 6)  # the bucket that began `no` tens of minutes before NOW, a whole hour
+        summed[hour, model] = summed.get((hour, model), 0) + usd
+    now = NOW + timedelta(hours=1)
+    shown = a_chart(
+        *((hour, model, float(usd)) for (hour, model), usd in summed.items()),
+        now=now,
+        incident=replace(INCIDENT, last_seen_at=now),
+        fine=tuple((no, model, float(usd)) for no, model, usd in buckets),
+    )
+
+    if shown.close is not None:
+        n_hours = len(shown.close.starts_s) // 6
+        of_hour = shown.close.rates_nusd.reshape(len(shown.bands), n_hours, 6).sum(axis=2) // 6
+        week = np.stack([band.cost_nusd for band in shown.bands])[:, -n_hours:]
+        assert np.array_equal(of_hour, week)
+    assert (shown.close is None) == (not shown.bands)
+
+
+def test_what_was_done_outside_the_close_up_is_told_in_the_week():
+    over = an_incident(
+        1, state=IncidentState.RESOLVED, onset_at=NOW - timedelta(hours=30), last_seen_at=NOW - timedelta(hours=29)
+    )
+    marks = [Mark(NOW - timedelta(hours=29), "disabled"), Mark(NOW - timedelta(hours=3), "restored")]
+    plain = a_chart((29, "vendor/opus", 40.0), incident=over, marks=marks[:1])
+    both = a_chart((29, "vendor/opus", 40.0), incident=over, marks=marks)
+
+    assert drawn(plain) != drawn(both)
+    assert "The key was restored 23 Nov 09:00 UTC." in told(both)

@@ -112,3 +112,13 @@ def test_a_digest_looks_as_agreed(golden: Callable[[str, object], None]) -> None
         text, blocks, metadata = render(message)
         golden(f"{name_of}.json", {"text": text, "blocks": blocks, "metadata": metadata})
     golden("digest.md", to_markdown(digest, top=10))
+
+
+def test_a_notification_says_the_dollars_of_the_week_once() -> None:
+    digest = a_digest(a_usage([(1, 0, 200, 1_817 * NUSD), (1, 0, 20, 949 * NUSD)]), [a_key(1)])
+
+    for message in to_messages(digest, channel="#a", now=MONDAY, top=5, owner_channels={"team-a": "#b"}):
+        text = render(message)[0]
+        assert text.count("$1,817") <= 1 and text.count("$949") <= 1
+    head = render(to_messages(digest, channel="#a", now=MONDAY, top=5)[0])[0]
+    assert "$1,817 (+91%, before $949.00): Spent by 1 of 1 key" in head

@@ -80,9 +80,9 @@ def test_the_summary_is_of_medians_over_keys():
     )
     assert response_times.rows(found) == (
         ("Time to detect", "20 min in the median, 30 min at most (3 of 3 incidents)"),
-        ("Time to acknowledge", "none yet (0 of 3 incidents)"),
         ("Time to disable or cap", "5 min (1 of 3 incidents)"),
         ("Time to resolve", "40 min (1 of 3 incidents)"),
+        ("Not yet", "none acknowledged (of 3 incidents)"),
     )
     assert response_times.short_line(found) == (
         "detect 20 min, disable or cap 5 min, resolve 40 min (medians of 3 incidents)"
@@ -122,3 +122,14 @@ def test_a_digest_without_incidents_says_so_in_every_form():
     assert said in str(to_messages(digest, channel="#a", now=MONDAY, top=5)[0].facts)
     assert said.capitalize() in to_html(digest)
     assert to_document(digest)["response_times"]["n_incidents"] == 0
+
+
+def test_what_has_not_come_is_one_line_of_words_and_no_empty_figures():
+    at = WEEKS.current.since + 9 * timedelta(hours=1)
+    digest = a_digest(a_usage([(1, 0, 200, NUSD)]), [a_key(1)], incidents=[an_incident(1, at=at)])
+    said = "none acknowledged, none disabled or capped, none over (of 1 incident)"
+
+    page = to_html(digest)
+    assert f"Not yet: {said}." in page and "Time to acknowledge" not in page and "Time to detect" in page
+    assert said in to_markdown(digest, top=5)
+    assert ("Not yet", said) in to_messages(digest, channel="#a", now=MONDAY, top=5)[1].facts

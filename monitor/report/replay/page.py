@@ -18,7 +18,7 @@ from monitor.domain import Incident
 from monitor.report import pages
 from monitor.report.replay import charts, svg, words
 from monitor.report.replay.values import Picture, ReplayReport
-from monitor.wording import name, share
+from monitor.wording import detector, name, share
 
 N_GROUPS: Final = 20
 """Rows of the tables by owner and by key; the rest is counted."""
@@ -71,6 +71,7 @@ def _environment() -> Environment:
     made.filters |= {
         "share": share,
         "rarity": _rarity,
+        "detector": detector,
         "meaning": words.meaning,
     }
     return made
@@ -80,11 +81,11 @@ _TINY: Final = 1e-9
 """A p-value below that is not written out."""
 
 
-def _rarity(incident: Incident) -> tuple[str, ...]:
-    """How rare it is: as people say it, and the figures that say so; a broken rule has none."""
+def _rarity(incident: Incident) -> tuple[str, str]:
+    """How rare it is: as people say it, and the detector's own figures; a broken rule has no rarity."""
     p, score = incident.p_value, f"score {incident.score:.2f}"
     if p is None or not 0 < p <= 1:
-        return (f"a hard rule, {score}",)
+        return "it broke a hard rule", score
     if p < _TINY:
-        return (f"p = {p:.0e}, {score}",)
-    return (f"once in {float(f'{1 / p:.2g}'):,.0f}", f"p = {Decimal(f'{p:.1g}'):f}, {score}")
+        return f"rarer than once in {1 / _TINY:,.0f}", f"p-value {p:.0e}, {score}"
+    return f"as rare as once in {float(f'{1 / p:.2g}'):,.0f}", f"p-value {Decimal(f'{p:.1g}'):f}, {score}"

@@ -52,8 +52,8 @@ def test_the_figures_are_those_of_the_summary(page: Page) -> None:
 
 def test_every_incident_is_told_with_what_would_have_been_done_or_why_not(page: Page) -> None:
     for said in (
-        "10 Jun 10:00 began 10 Jun 08:00 until 10 Jun 16:00 key-1 000000000000 owner user-1 critical once in 500,000",
-        "p = 0.000002, score 0.81 by forest alerted 10 Jun 10:00 disabled 10 Jun 11:00 , 3 h after onset",
+        "10 Jun 10:00 began 10 Jun 08:00 until 10 Jun 16:00 key-1 000000000000 owner user-1 critical as rare as once in 500,000",
+        "unlike its habits (forest) p-value 0.000002, score 0.81 alerted 10 Jun 10:00 disabled 10 Jun 11:00 , 3 h after onset",
         "$39.00 on acme/opus-9, never used by this key $30.00 since onset $20.00 of it stopped $1,337 at risk",
         "capped 11 Jun 07:00 , 3 h after onset no more: the evidence is below the threshold for disabling (too young)",
         "alerted 12 Jun 02:00 not disabled: the evidence is below the threshold for disabling",
@@ -136,8 +136,8 @@ def test_a_broken_rule_has_no_p_value_and_a_tiny_one_is_not_written_out() -> Non
 
     words = Page(to_html(a_report([rule, tiny]))).words
 
-    assert "a hard rule, score 3.00" in words
-    assert "p = 3e-14, score 0.81" in words
+    assert "it broke a hard rule" in words and "score 3.00" in words
+    assert "rarer than once in 1,000,000,000 unlike its habits (forest) p-value 3e-14, score 0.81" in words
 
 
 # -- text from outside ----------------------------------------------------------------------------------------------------
