@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it at each lock, several times a request, and each time all of sys.path is searched in vain
+    modules: dict[str, Any] = sys.modules
+    modules["sniffio"] = None
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
