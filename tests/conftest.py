@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 if importlib.util.find_spec("sniffio") is None:
     # httpcore tries to import it at each lock, several times a request, and each time all of sys.path is searched in vain
@@ -37,6 +40,14 @@ FIRST = (
 )
 """Files that are begun first, because they take longest: what is begun last decides when all are done. A worker is given two
 files at once, so a short one stands behind the longest."""
+
+
+hypothesis_settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+"""`same`: the same code has the same result, however busy the machine. `search`: other examples with each run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

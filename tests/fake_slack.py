@@ -50,6 +50,7 @@ class FakeSlack:
         }
     )
     page_size: int = 200
+    n_dripped_dry: int = 0  # drips that nobody cut short
 
     def fail(self, method: str, *faults: Fault) -> None:
         self.faults.setdefault(method, []).extend(faults)
@@ -79,6 +80,7 @@ class FakeSlack:
         for _ in range(200):
             await response.write(b" ")
             await asyncio.sleep(fault.drip_s)
+        self.n_dripped_dry += 1
         return response
 
     def answer(self, body: dict[str, Any]) -> web.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from datetime import timedelta
 
 import matplotlib as mpl
 import numpy as np
@@ -190,7 +189,7 @@ def test_something_no_page_shows_is_not_written_silently() -> None:
         svg.written(figure, name="x", title="", description="")
 
 
-@settings(deadline=timedelta(seconds=5), max_examples=15)
+@settings(max_examples=15)
 @given(STORIES.filter(len), ROWS, st.sampled_from([0.05, 1.0, 7.0, 14.0]))
 def test_whatever_happened_can_be_drawn_inside_the_frame(stories, rows, days) -> None:
     for picture in a_report(stories, rows, days=days).pictures[:1]:

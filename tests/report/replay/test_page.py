@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -194,7 +193,7 @@ def test_text_from_outside_stays_text(text: str, harmless: Page) -> None:
     html.encode("utf-8")
 
 
-@settings(deadline=timedelta(seconds=10), max_examples=12)
+@settings(max_examples=12)
 @given(TEXT)
 def test_no_text_changes_what_a_browser_builds(harmless: Page, text: str) -> None:
     assert Page(to_html(hostile(text))).shape == harmless.shape
