@@ -59,7 +59,12 @@ KEYS = pd.DataFrame(
 
 
 def judge(
-    batch: FeatureBatch, memory: Memory | None = None, *, settings: Settings | None = None, **changes: Any
+    batch: FeatureBatch,
+    memory: Memory | None = None,
+    *,
+    settings: Settings | None = None,
+    by: Trained | None = None,
+    **changes: Any,
 ) -> tuple[tuple[Finding, ...], Memory]:
     arguments: dict[str, Any] = {
         "keys": KEYS,
@@ -68,7 +73,7 @@ def judge(
         "catalog": CATALOG,
     }
     arguments |= {"settings": settings or Settings(), **changes}
-    return find(batch, trained(), memory or Memory(), **arguments)
+    return find(batch, by or trained(), memory or Memory(), **arguments)
 
 
 def hot(at: Any = NOW, *, score: float = 9.9, **columns: Any) -> FeatureBatch:

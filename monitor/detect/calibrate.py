@@ -231,9 +231,15 @@ def _bought(clean: Clean, *, per_week: float, sudden: float, hour: float, shift:
     return Budgeted(alpha, short, long, _n_raised(clean, alpha=alpha, hour=short, shift=long))
 
 
-def _n_raised(clean: Clean, *, alpha: float, hour: float, shift: float) -> int:
-    """Incidents that all kinds of alarm together raise at these levels."""
-    told = np.zeros(len(clean.p), dtype=np.bool_)
+def n_raised(clean: Clean, bought: Budgeted, *, also: npt.NDArray[np.bool_]) -> int:
+    """Incidents that all kinds of alarm together raise with what was bought, and with the rows told of `also`."""
+    return _n_raised(clean, alpha=bought.alpha, hour=bought.hour, shift=bought.shift, also=also)
+
+
+def _n_raised(
+    clean: Clean, *, alpha: float, hour: float, shift: float, also: npt.NDArray[np.bool_] | None = None
+) -> int:
+    told = np.zeros(len(clean.p), dtype=np.bool_) if also is None else also.copy()
     told[alarms(clean.p, clean.key_no, clean.at_s, alpha=alpha, step_s=clean.step_s)] = True
     told |= (clean.gathered.short >= hour) | (clean.gathered.long >= shift)
     return n_incidents(clean.key_no[told], clean.at_s[told])

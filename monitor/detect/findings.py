@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitor.config import Settings
-from monitor.detect import bars, levels, limits, watch
+from monitor.detect import bars, leads, levels, limits, watch
 from monitor.detect.accounts import credited
 from monitor.detect.artifact import Trained
 from monitor.detect.calibrate import CONFIRM_WITHIN_S, is_confirmed, p_values
@@ -153,13 +153,17 @@ def _judged(
         memory.patience, scored.score, batch.key_no, bucket_s=bucket_s, floor=levels_.floor, hours=_hours(batch)
     )
     is_told = _is_sudden(batch, scored, memory, levels_=levels_, settings=settings, bucket_s=bucket_s)
-    shown = _signs(batch, scored, settings)
+    known = _known(batch, scored, settings)
+    shown = levels.signs(**known)
     proof = levels.has_proof(shown, gathered.short, is_hot=scored.is_hot, levels=levels_)
     proof &= scored.has_stake & (scored.at_stake_nusd >= settings.response.min_usd_per_hour * NUSD)
     times = scored.bars.evidence
     is_patient = (gathered.short >= levels_.hour * times) | (gathered.long >= levels_.shift * times)
     is_told |= (scored.has_stake & is_patient) | proof
-    is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=levels_.alpha, settings=settings)
+    alpha = levels_.alpha * scored.bars.alpha
+    weight = leads.weights(**known)
+    is_told |= scored.has_stake & leads.is_told(scored.p_value, weight, alpha=alpha, power=levels_.leads)
+    is_told |= watch.is_told(batch.spend, scored.p_value, scored.at_stake_nusd, alpha=alpha, settings=settings)
     return is_told, proof, patience
 
 
@@ -185,14 +189,14 @@ def _hours(batch: FeatureBatch) -> npt.NDArray[np.float64]:
     return np.where(np.isnan(fine), 1.0, BUCKET_S / HOUR_S)
 
 
-def _signs(batch: FeatureBatch, scored: Scored, settings: Settings) -> dict[str, npt.NDArray[np.bool_]]:
-    return levels.signs(
-        dict(zip(batch.names, batch.values.T, strict=True)),
-        joint_nusd=batch.spend["joint_per_hour_nusd"].to_numpy(),
-        stake_nusd=scored.at_stake_nusd,
-        history_hours=batch.spend["history_hours"].to_numpy(),
-        grace_hours=_grace_hours(settings),
-    )
+def _known(batch: FeatureBatch, scored: Scored, settings: Settings) -> levels.Known:
+    return {
+        "columns": dict(zip(batch.names, batch.values.T, strict=True)),
+        "joint_nusd": batch.spend["joint_per_hour_nusd"].to_numpy(),
+        "stake_nusd": scored.at_stake_nusd,
+        "history_hours": batch.spend["history_hours"].to_numpy(),
+        "grace_hours": _grace_hours(settings),
+    }
 
 
 def _last_hot(memory: Memory, key_no: npt.NDArray[np.int32], *, bucket_s: int) -> npt.NDArray[np.int64]:

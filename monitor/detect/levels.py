@@ -10,7 +10,7 @@ clean key ever tried anything new, a detector has nothing to tell novelty by. do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 import numpy as np
@@ -51,7 +51,8 @@ Floats = npt.NDArray[np.float64]
 class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Levels of an alarm: `alpha` of the p-value; `hour`, `shift` of the score-hours gathered in one hour and in six, above the
     score `floor` (detect/patience.py); `joint_nusd_per_hour` of joint dollars. `disable`: the score-hours of one hour asked for
-    together with each of the signs of `signs`, by their names, to take a key out of service."""
+    together with each of the signs of `signs`, by their names, to take a key out of service. `leads`: the power to which the
+    weights of leads are raised (detect/leads.py), 0 where none counts."""
 
     alpha: float
     joint_nusd_per_hour: float
@@ -59,6 +60,18 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hour: float = NEVER
     shift: float = NEVER
     disable: dict[str, float] = msgspec.field(default_factory=dict)
+    leads: float = 0.0
+
+
+class Known(TypedDict):
+    """What `signs` and `leads.weights` are told by, row by row: features by name; joint dollars and dollars at stake of the trailing
+    hour; hours of history, and how many of them a key needs for a baseline of its own."""
+
+    columns: Mapping[str, Floats]
+    joint_nusd: Ints
+    stake_nusd: Ints
+    history_hours: Floats
+    grace_hours: float
 
 
 DOLLARS_PER_HOUR: Final = 12.0

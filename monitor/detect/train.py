@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.config import Settings
-from monitor.detect import calibrate, findings, patience
+from monitor.detect import calibrate, findings, leads, patience
 from monitor.detect.artifact import FORMAT, Manifest, Trained, versions
 from monitor.detect.base import Detector, Thefts
-from monitor.detect.calibrate import Calibration, Clean
+from monitor.detect.calibrate import Budgeted, Calibration, Clean
 from monitor.detect.contrast import Contrast
 from monitor.detect.drift import profile_of
 from monitor.detect.forest import Forest
-from monitor.detect.levels import Levels, disable_levels, joint_level, signs
+from monitor.detect.levels import Known, Levels, disable_levels, joint_level, signs
 from monitor.detect.patience import Gathered
 from monitor.domain import BUCKET_S, NUSD
 from monitor.errors import ArtifactError
@@ -251,22 +251,38 @@ def _budgeted(
     bought = calibrate.levels_for_budget(seen, per_week=per_week)
     bought = calibrate.sobered(bought, seen, scores, floor=floor, per_week=per_week)
     grown = clean.history_hours >= grace_hours
-    shown = signs(
-        dict(zip(clean.names, clean.values.T, strict=True)),
-        joint_nusd=clean.joint_nusd,
-        stake_nusd=clean.stake_nusd,
-        history_hours=clean.history_hours,
-        grace_hours=grace_hours,
-    )
+    known = known_of(clean, grace_hours=grace_hours)
     levels = Levels(
         alpha=bought.alpha,
         joint_nusd_per_hour=joint_level(clean.joint_nusd[grown], clean.key_no[grown]),
         floor=floor,
         hour=bought.hour,
         shift=bought.shift,
-        disable=disable_levels(shown, gathered.short, hour=bought.hour),
+        disable=disable_levels(signs(**known), gathered.short, hour=bought.hour),
+        leads=_power(seen, bought, leads.weights(**known), per_week=per_week),
     )
     return levels, bought.n_incidents
+
+
+def known_of(rows: Rows, *, grace_hours: float) -> Known:
+    """What signs and leads of these rows are told by."""
+    return {
+        "columns": dict(zip(rows.names, rows.values.T, strict=True)),
+        "joint_nusd": rows.joint_nusd,
+        "stake_nusd": rows.stake_nusd,
+        "history_hours": rows.history_hours,
+        "grace_hours": grace_hours,
+    }
+
+
+def _power(seen: Clean, bought: Budgeted, weight: Floats, *, per_week: float) -> float:
+    """The largest of `leads.POWERS` with which the leads stay within what clean history overstates; 0 where none does."""
+    allowed = leads.OVERSTATED * max(1.0, per_week * seen.span_s / calibrate.WEEK_S)
+    for power in leads.POWERS:
+        also = (seen.p < 1.0) & leads.is_told(seen.p, weight, alpha=bought.alpha, power=power)
+        if calibrate.n_raised(seen, bought, also=also) <= allowed:
+            return power
+    return 0.0
 
 
 def _found_share(stolen_scores: Floats, calibration: Calibration, alpha: float) -> float:

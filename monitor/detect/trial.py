@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.config import Settings
-from monitor.detect import calibrate, findings, levels, patience
+from monitor.detect import calibrate, findings, leads, levels, patience
 from monitor.detect.artifact import Trained
 from monitor.detect.base import Thefts
-from monitor.detect.train import Rows, step_s
+from monitor.detect.train import Rows, known_of, step_s
 from monitor.domain import NUSD
 
 FOUND_LESS: Final = 0.03
@@ -111,14 +111,9 @@ def _judged(trained: Trained, clean: Rows, settings: Settings) -> tuple[Bools, n
     told |= has_stake & ((gathered.short >= at.hour) | (gathered.long >= at.shift))
     floor_nusd = settings.response.min_usd_per_hour * NUSD
     told |= levels.is_joint(clean.joint_nusd, levels=at, floor_nusd=floor_nusd)
-    shown = levels.signs(
-        dict(zip(clean.names, clean.values.T, strict=True)),
-        joint_nusd=clean.joint_nusd,
-        stake_nusd=clean.stake_nusd,
-        history_hours=clean.history_hours,
-        grace_hours=grace_hours,
-    )
-    proof = levels.has_proof(shown, gathered.short, is_hot=silenced <= at.alpha, levels=at)
+    known = known_of(clean, grace_hours=grace_hours)
+    told |= has_stake & leads.is_told(p, leads.weights(**known), alpha=at.alpha, power=at.leads)
+    proof = levels.has_proof(levels.signs(**known), gathered.short, is_hot=silenced <= at.alpha, levels=at)
     proof &= clean.stake_nusd >= floor_nusd
     return told | proof, clean.key_no[proof]
 

@@ -18,7 +18,7 @@ from monitor.config import Settings
 from monitor.domain import BUCKET_S, NUSD, PROBE, Cause
 from monitor.wording import duration
 
-ALPHA_TIMES: Final = 5.0
+ALPHA_TIMES: Final = 10.0
 """The p-value of an alarm for a probed key, in times of that for others; one bucket is enough."""
 
 STAKE_SHARE: Final = 0.5
@@ -36,10 +36,10 @@ def is_told(
     p_value: npt.NDArray[np.float64],
     at_stake_nusd: npt.NDArray[np.int64],
     *,
-    alpha: float,
+    alpha: npt.NDArray[np.float64],
     settings: Settings,
 ) -> npt.NDArray[np.bool_]:
-    """Which rows of SPEND are told of because their key was probed, though they would not be otherwise."""
+    """Which rows of SPEND are told of because their key was probed, though they would not be otherwise. `alpha`: by row."""
     is_probed = spend["is_probed"].to_numpy()
     enough = at_stake_nusd >= STAKE_SHARE * settings.detection.min_usd_per_hour * NUSD
     told: npt.NDArray[np.bool_] = is_probed & enough & (p_value <= ALPHA_TIMES * alpha)

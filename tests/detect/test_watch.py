@@ -37,7 +37,7 @@ def test_a_probed_key_is_told_of_at_the_first_bucket_and_at_a_larger_p_value() -
     assert without == ()
 
 
-@pytest.mark.parametrize("columns", [{"score": 8.9}, {"per_hour_nusd": NUSD // 100, "novel_per_hour_nusd": 0}])
+@pytest.mark.parametrize("columns", [{"score": 7.9}, {"per_hour_nusd": NUSD // 100, "novel_per_hour_nusd": 0}])
 def test_the_bar_is_lower_and_still_a_bar(columns: dict[str, Any]) -> None:
     settings = settings_with(detection={"min_usd_per_hour": 0.5})
 
