@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it at each lock, several times a request, and each time all of sys.path is searched in vain
+    modules: dict[str, Any] = sys.modules
+    modules["sniffio"] = None
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"

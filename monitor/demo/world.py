@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,9 @@ class World:
         self._cursor = float(self._first_hour)
         self._days: dict[int, Rows] = {}  # settled usage in hours, by day number
         self._live: dict[int, _Hour] = {}  # usage in minutes, by start of the hour
+        self._settled_minutes = lru_cache(maxsize=32)(
+            self._split
+        )  # a reading asks for the same hours in each dimension
         self._hours: OrderedDict[int, Rows] = OrderedDict()  # minute rows before gating, most recently used last
         self._late = np.random.default_rng(np.random.SeedSequence([fleet.seed, 4]))
         self._pending: list[Slice] = []
@@ -368,6 +372,10 @@ class World:
         live = self._live.get(hour)
         if live is not None:
             return np.concatenate([no_rows(), *(piece.rows[piece.seen_at <= horizon] for piece in live.slices)])
+        return self._settled_minutes(hour)
+
+    def _split(self, hour: int) -> Rows:
+        """Minute rows of an hour of which only the sums are kept; they never change."""
         rows = self._days.get(hour // DAY_S, no_rows())
         lo, hi = np.searchsorted(rows["t"], (hour, hour + 1))
         rng = np.random.default_rng(np.random.SeedSequence([self.fleet.seed, 3, hour]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from monitor.detect.artifact import Packed, Trained, pack, unpack
 from monitor.errors import ArtifactError
@@ -14,6 +16,9 @@ log = logging.getLogger(__name__)
 
 SHIPPED = "detector"
 KEEP = 5
+
+N_UNPACKED: Final = 3
+"""How many detectors stay unpacked: a trial looks at the one at work, the one on trial and the anchor, again and again."""
 
 
 def save(trained: Trained, folder: Path, *, name: str) -> Path:
@@ -37,9 +42,15 @@ def load(manifest: Path, feature_names: tuple[str, ...]) -> Trained:
     except OSError as error:
         raise ArtifactError(f"{manifest}: cannot be read ({type(error).__name__}); train again") from error
     try:
-        return unpack(packed, feature_names=feature_names)
+        return _unpacked(packed, feature_names)
     except ArtifactError as error:
         raise ArtifactError(f"{manifest}: {error}") from error
+
+
+@lru_cache(maxsize=N_UNPACKED)
+def _unpacked(packed: Packed, feature_names: tuple[str, ...]) -> Trained:
+    """The same bytes are the same detector, which nobody changes; to check and to build it takes most of a second of computing."""
+    return unpack(packed, feature_names=feature_names)
 
 
 def name_of(at: datetime) -> str:

@@ -8,10 +8,12 @@ import random
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import forked
 import msgspec
 import pytest
 from whole import BOT_TOKEN, MANAGEMENT_KEY, TWO_WEEKS, Whole, taught, whole
@@ -71,15 +73,19 @@ async def spawn(environ: dict[str, str], state_dir: Path) -> asyncio.subprocess.
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "monitor", "run", env=environ, stderr=log)
 
 
-async def ready(state_dir: Path, process: asyncio.subprocess.Process) -> None:
-    """Until the process says that its jobs run."""
+def times_ready(state_dir: Path) -> int:
+    """How often a process has said that its jobs run."""
     log = state_dir / "log"
-    said = log.read_text().count("service_ready")
-    for _ in range(600):
-        if log.read_text().count("service_ready") > said:
+    return log.read_text().count("service_ready") if log.exists() else 0
+
+
+async def ready(state_dir: Path, *, after: int, is_alive: Callable[[], bool]) -> None:
+    """Until the process says that its jobs run. `after`: how often others had said it before."""
+    for _ in range(1_200):
+        if times_ready(state_dir) > after:
             return
-        assert process.returncode is None, f"it ended by itself:\n{log.read_text()[-2000:]}"
-        await asyncio.sleep(0.1)
+        assert is_alive(), f"it ended by itself:\n{(state_dir / 'log').read_text()[-2000:]}"
+        await asyncio.sleep(0.05)
     raise AssertionError("not ready within a minute")
 
 
@@ -113,23 +119,24 @@ async def stolen_and_killed(it: Whole, state_dir: Path, *, n_kills: int) -> Outc
                     targets[len(thefts)],
                     world.fleet,
                     start=clock.now(),
-                    burst_after=timedelta(minutes=1),
+                    burst_after=timedelta(seconds=15),  # while it is still being killed
                     usd_per_minute=60.0,
                 )
                 world.start(theft)
                 thefts.append(theft)
             if n_kills:
-                process = await spawn(environ, state_dir)
+                said = times_ready(state_dir)
+                doomed = await forked.started(environ, state_dir / "log")
                 if rng.random() < 0.3:  # while it starts
-                    await asyncio.sleep(rng.uniform(0.2, 4.0))
+                    await asyncio.sleep(rng.uniform(0.0, 2.0))
                 else:  # while it works
-                    await ready(state_dir, process)
+                    await ready(state_dir, after=said, is_alive=doomed.is_alive)
                     await asyncio.sleep(rng.uniform(0.0, 5.0))
-                process.kill()
-                await process.wait()
-        process = await spawn(environ, state_dir)
-        try:
-            await ready(state_dir, process)  # before that a signal ends it where it stands
+                await forked.killed(doomed)
+        said = times_ready(state_dir)
+        process = await spawn(environ, state_dir)  # the command as it is installed
+        try:  # before it is ready a signal ends it where it stands
+            await ready(state_dir, after=said, is_alive=lambda: process.returncode is None)
             await settled(world, thefts, state_dir)
             process.terminate()
             assert await asyncio.wait_for(process.wait(), timeout=40) == 0

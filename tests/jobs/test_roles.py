@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from jobs_build import NOW, a_store, an_app
 
@@ -87,14 +90,15 @@ def test_a_change_by_another_process_is_taken_up_once(tmp_path: Path):
     shipped = artifacts.load(SHIPPED / "detector.json", NAMES)
     app.pipeline.trained, app.detector = shipped, "detector"
     assert not startup.take_up(app)
-    artifacts.save(shipped, tmp_path / "artifacts", name="detector-1")
+    made = replace(shipped, manifest=msgspec.structs.replace(shipped.manifest, seed=shipped.manifest.seed + 1))
+    artifacts.save(made, tmp_path / "artifacts", name="detector-1")
 
     # when
     roles.write(app.store, promoted(Roles(), "detector-1"))
 
     # then
     assert startup.take_up(app)
-    assert app.pipeline.trained is not shipped
+    assert app.pipeline.trained is not None and app.pipeline.trained.manifest.seed == made.manifest.seed
     assert not startup.take_up(app)
 
 
@@ -135,8 +139,10 @@ def test_the_shadow_is_never_taken_for_the_one_at_work(tmp_path: Path):
 
 def test_artifacts_with_a_role_are_not_pruned(tmp_path: Path):
     shipped = artifacts.load(SHIPPED / "detector.json", NAMES)
-    for number in range(8):
-        artifacts.save(shipped, tmp_path, name=f"detector-{number}")
+    saved = artifacts.save(shipped, tmp_path, name="detector-0")
+    for number in range(1, 8):
+        for made in (saved, saved.with_suffix(".skops")):
+            shutil.copy(made, tmp_path / f"detector-{number}{made.suffix}")
 
     artifacts.prune(tmp_path, kept=frozenset({"detector-0"}))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,6 +121,22 @@ async def test_a_damaged_detector_is_passed_over_and_the_shipped_one_used(tmp_pa
     await startup.start(app, SHIPPED)
 
     assert app.pipeline.trained is not None
+
+
+def test_a_detector_damaged_after_it_was_loaded_once_is_refused_all_the_same(tmp_path: Path) -> None:
+    # given: a detector that was loaded, and so is kept unpacked
+    for suffix in (".json", ".skops"):
+        shutil.copy(SHIPPED / f"detector{suffix}", tmp_path / f"mine{suffix}")
+    artifacts.load(tmp_path / "mine.json", NAMES)
+
+    # when
+    blob = bytearray((tmp_path / "mine.skops").read_bytes())
+    blob[len(blob) // 2] ^= 1
+    (tmp_path / "mine.skops").write_bytes(blob)
+
+    # then
+    with pytest.raises(ArtifactError, match=r"mine\.json: the artifact's checksum"):
+        artifacts.load(tmp_path / "mine.json", NAMES)
 
 
 def test_a_configured_detector_that_does_not_load_stops_the_start(tmp_path: Path) -> None:

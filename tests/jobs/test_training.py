@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import build
@@ -11,14 +13,15 @@ import msgspec
 import pytest
 from jobs_build import NOW, an_app
 from lived import HOUR, Life
+from recordings import thefts_simulated
 
-from monitor import teaching
 from monitor.decide.incidents import FALSE_ALARM_RESOLUTION
 from monitor.domain import IncidentState, Plan
 from monitor.errors import ArtifactError
 from monitor.features import NAMES
 from monitor.jobs import artifacts, startup, training
 from monitor.jobs.app import App
+from monitor.jobs.training import Made
 
 DAY = timedelta(days=1)
 MIDDAY = NOW.replace(minute=0)
@@ -95,16 +98,35 @@ def test_what_is_trained_is_used_and_hours_of_an_incident_are_not_in_it(tmp_path
     assert name == app.detector
 
 
+@pytest.fixture(scope="module")
+def twice_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Made]]:
+    """A state directory with six days of history, with a training at the end of the fourth and the fifth; made once, to be copied."""
+    state_dir = tmp_path_factory.mktemp("twice") / "state"
+    with thefts_simulated(400):
+        app = an_app_of(state_dir, 6 * DAY)
+        made = [train(app, now=NOW - back * DAY) for back in (2, 1)]
+    app.store.maintenance.close()
+    return state_dir, made
+
+
+def train(app: App, *, now: datetime) -> Made:
+    return training.train_now(app.settings, app.store, now=now, seed=1, shipped=SHIPPED)
+
+
+@pytest.fixture
+def app_twice_trained(tmp_path: Path, twice_trained: tuple[Path, list[Made]]) -> Iterator[App]:
+    shutil.copytree(twice_trained[0], tmp_path / "state")
+    with thefts_simulated(400):
+        yield an_app(tmp_path / "state")
+
+
 @pytest.mark.slow
 def test_a_detector_is_tried_on_days_it_has_not_seen_before_it_takes_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app_twice_trained: App, twice_trained: tuple[Path, list[Made]]
 ) -> None:
     # given six days of history, and a training at the end of the fourth, the fifth and the sixth
-    monkeypatch.setattr(teaching, "N_THEFTS", 400)
-    app = an_app_of(tmp_path, 6 * DAY)
-    trained = [
-        training.train_now(app.settings, app.store, now=NOW - back * DAY, seed=1, shipped=SHIPPED) for back in (2, 1, 0)
-    ]
+    app, (_, before) = app_twice_trained, twice_trained
+    trained = [*before, train(app, now=NOW)]
 
     # then the first is at work at once, the second goes on trial, and the third training ends that trial
     first, second, third = (made.path.stem for made in trained)
@@ -121,22 +143,20 @@ def test_a_detector_is_tried_on_days_it_has_not_seen_before_it_takes_over(
 
 @pytest.mark.slow
 def test_a_detector_that_finds_nothing_any_more_is_never_promoted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app_twice_trained: App, twice_trained: tuple[Path, list[Made]]
 ) -> None:
     # given a detector at work, and one on trial whose level was taught away
-    monkeypatch.setattr(teaching, "N_THEFTS", 400)
-    app = an_app_of(tmp_path, 6 * DAY)
-    first = training.train_now(app.settings, app.store, now=NOW - 2 * DAY, seed=1, shipped=SHIPPED)
-    second = training.train_now(app.settings, app.store, now=NOW - DAY, seed=1, shipped=SHIPPED)
-    good = artifacts.load(second.path, NAMES)
+    app, (first, second) = app_twice_trained, (made.path.stem for made in twice_trained[1])
+    folder = app.state_dir / "artifacts"
+    good = artifacts.load(folder / f"{second}.json", NAMES)
     levels = msgspec.structs.replace(good.manifest.levels, alpha=1e-12)
     poisoned = replace(good, manifest=msgspec.structs.replace(good.manifest, levels=levels))
-    artifacts.save(poisoned, second.path.parent, name=second.path.stem)
+    artifacts.save(poisoned, folder, name=second)
 
     # when
-    ended = training.train_now(app.settings, app.store, now=NOW, seed=1, shipped=SHIPPED).roles
+    ended = train(app, now=NOW).roles
 
     # then
-    assert ended.live == first.path.stem
-    assert second.path.stem in ended.refused
+    assert ended.live == first
+    assert second in ended.refused
     assert "thefts" in next(one.why for one in ended.events if one.what == "refused")
