@@ -54,7 +54,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.STALE_DATA: "the usage data is too old to act on",
     Reason.PARTIAL_DATA: "the usage data is incomplete",
     Reason.AMBIGUOUS_DATA: "the usage could not be tied to one key for certain",
-    Reason.CORRELATED: "many keys turned unusual together: rarely theft",
+    Reason.CORRELATED: "many keys turned unusual together: that is left to people",
     Reason.COOLDOWN: "the key was restored recently and is in its cooldown",
     Reason.REENABLED: "people switched the key on again and again: it is left to them",
     Reason.ALREADY_DISABLED: "the key is disabled already",

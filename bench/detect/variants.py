@@ -104,7 +104,7 @@ def without_accumulation() -> Variant:
 def without_cross_fitting() -> Variant:
     """Calibrated on scores of the very rows it was fitted on."""
 
-    def in_sample(rows: Any, thefts: Thefts | None, make: Any, *, seed: int) -> Any:
+    def in_sample(rows: Any, thefts: Thefts | None, make: Any, *, seed: int, pool: Any) -> Any:
         detector = make(rows.names)
         weights = monitor.detect.train._weights(rows.key_no)
         detector.fit(rows.values, weights, seed=seed, thefts=thefts)

@@ -25,6 +25,9 @@ TOGETHER = timedelta(minutes=30)
 SHARED = 0.6
 """Share of an event's keys that must have a cause in common for it to be called theirs."""
 
+_EVENT, _KIND, _NEW, _DEARER, _NOTHING = range(5)
+"""How telling a cause is that keys have in common."""
+
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
@@ -108,6 +111,16 @@ def shared_cause(event: Sequence[Incident]) -> str:
 
     A likeness to one ordinary event counts before one to the same kind of event, that before a value new to each of them, and
     that before dearer requests."""
+    return _shared(event)[1]
+
+
+def looks_ordinary(event: Sequence[Incident]) -> bool:
+    """Whether what most of its keys have in common is a likeness to an ordinary event; a value new to each of them is none."""
+    return _shared(event)[0] <= _KIND
+
+
+def _shared(event: Sequence[Incident]) -> tuple[int, str]:
+    """How telling it is (less is more), and `shared_cause`."""
     keys_of: dict[tuple[int, str], set[str]] = {}
     for incident in event:
         for told in (told for cause in incident.causes for told in _told_of(cause)):
@@ -115,20 +128,20 @@ def shared_cause(event: Sequence[Incident]) -> str:
     n_keys = len({incident.key_hash for incident in event})
     common = [told for told, keys in keys_of.items() if n_keys > 1 and len(keys) >= SHARED * n_keys]
     if not common:
-        return ""
+        return _NOTHING, ""
     best = min(common, key=lambda told: (told[0], -len(keys_of[told]), told[1]))
-    return f"{len(keys_of[best])} of {n_keys}: {best[1]}"
+    return best[0], f"{len(keys_of[best])} of {n_keys}: {best[1]}"
 
 
 def _told_of(cause: Cause) -> list[tuple[int, str]]:
     """What a cause says that other keys may have in common, and how telling that is (less is more)."""
     if cause.dimension is not None:
         value = shorten(one_line(cause.value), MAX_NAME) or "(none)"
-        return [(2, f"{cause.dimension.name.lower()} {value}, new to each of them")] if cause.is_first_seen else []
+        return [(_NEW, f"{cause.dimension.name.lower()} {value}, new to each of them")] if cause.is_first_seen else []
     if cause.value == TWIN:
         said = one_line(cause.sentence)
-        return [(0, said), (1, said.partition(":")[0])]
-    return [(3, "each request costs a multiple of the usual")] if cause.value == "price" else []
+        return [(_EVENT, said), (_KIND, said.partition(":")[0])]
+    return [(_DEARER, "each request costs a multiple of the usual")] if cause.value == "price" else []
 
 
 def _events(ordered: Sequence[Incident]) -> tuple[tuple[Incident, ...], ...]:

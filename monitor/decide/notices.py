@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.decide import fuses, listing, muting
 from monitor.decide.context import Context
-from monitor.decide.crowd import Crowd, event_id, is_telling, shared_cause
+from monitor.decide.crowd import Crowd, event_id, is_telling, looks_ordinary, shared_cause
 from monitor.decide.incidents import Change
 from monitor.decide.proposals import UNAPPROVED
 from monitor.domain import (
@@ -226,12 +226,13 @@ def _crowd_notice(incidents: Sequence[Incident], context: Context, crowd: Crowd,
     told = {each.incident_id for each in incidents}
     before = [each for each in event if each.incident_id not in told and each.is_alive]
     n_keys = max(crowd.n_keys, len({each.key_hash for each in (*event, *incidents)}))
-    head = crowd_head(n_keys, shared_cause(event), is_explained=crowd.is_explained) if crowd.is_on else GROWN
+    head = crowd_head(n_keys, event, is_explained=crowd.is_explained) if crowd.is_on else GROWN
     return _listing(head, incidents, context, now, before=before, thread=_thread([newest], crowd))
 
 
-def crowd_head(n_keys: int, cause: str, *, is_explained: bool) -> str:
-    """What is told of many keys at once; `cause`: what they have in common, empty where nothing is."""
+def crowd_head(n_keys: int, event: Sequence[Incident], *, is_explained: bool) -> str:
+    """What is told of many keys at once; `event`: their incidents, for what they have in common."""
+    cause = shared_cause(event)
     frozen = "No key is disabled automatically meanwhile; `openrouter-monitor revoke KEY` disables one by hand."
     if is_explained:
         frozen = (
@@ -239,7 +240,10 @@ def crowd_head(n_keys: int, cause: str, *, is_explained: bool) -> str:
             " do with this still may be. `openrouter-monitor revoke KEY` disables one by hand."
         )
     if cause:
-        return f"{n_keys} keys turned unusual together. They have in common ({cause}). That is rarely theft. {frozen}"
+        likely = "A change on your side looks like this, and so does one leak of many keys."
+        if looks_ordinary(event):
+            likely = "That is rarely theft."
+        return f"{n_keys} keys turned unusual together. They have in common ({cause}). {likely} {frozen}"
     return (
         f"{n_keys} keys turned unusual together. They have nothing in common that the monitor knows of: look for a"
         " release, a fault of the monitor, or one leak of many keys, the dearest first. " + frozen

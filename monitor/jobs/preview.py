@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.config import Settings
-from monitor.decide.crowd import shared_cause
 from monitor.decide.notices import crowd_head
 from monitor.domain import (
     Message,
@@ -76,7 +75,7 @@ def many(store: Store | None, settings: Settings, now: datetime) -> Preview:
         return Preview(found, None, note)
     told = example.event(now)
     incidents = tuple(incident for incident, _, _ in told)
-    head = crowd_head(len(told), shared_cause(incidents), is_explained=False)
+    head = crowd_head(len(told), incidents, is_explained=False)
     notice = Notice(MessageKind.SOURCE, now, detail=head, incidents=incidents, thread="EVT-5a3b1e0000")
     root = compose(
         notice, None, channel=settings.slack.default_channel, owner="", workspace_name=None, now=now, data_as_of=None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from detect import choose, tables, variants
@@ -77,8 +79,10 @@ def test_what_a_variant_exchanges_is_there_and_comes_back(name: str) -> None:
     before = {part: value for part, value in vars(monitor.detect.train).items() if not part.startswith("__")}
 
     with variants.VARIANTS[name]().change():
-        pass
+        during = dict(vars(monitor.detect.train))
 
+    for part in (part for part, value in before.items() if inspect.isfunction(value)):
+        assert inspect.signature(during[part]).parameters.keys() == inspect.signature(before[part]).parameters.keys()
     assert all(getattr(monitor.detect.train, part) is value for part, value in before.items())
 
 

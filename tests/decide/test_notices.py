@@ -127,6 +127,16 @@ def test_an_event_is_told_with_the_cause_that_its_keys_share():
     assert "That is rarely theft" in notice.detail
 
 
+def test_a_new_country_that_all_keys_share_is_not_called_harmless():
+    place = a_cause("VN", dimension=Dimension.COUNTRY, is_first_seen=True)
+    plan = decide(findings(*range(1, 9), causes=(place,)), fleet(8), ENFORCE, NOW)
+
+    (notice,) = plan.notices
+    assert "(8 of 8: country VN, new to each of them)" in notice.detail
+    assert "so does one leak of many keys" in notice.detail
+    assert "rarely" not in notice.detail
+
+
 def test_keys_whose_models_differ_share_the_kind_of_event():
     plan = decide(
         [f for n in range(1, 7) for f in findings(n, causes=(price_of(f"acme/m{n % 3}", n),))], fleet(6), ENFORCE, NOW
