@@ -85,9 +85,8 @@ class World:
         self._cursor = float(self._first_hour)
         self._days: dict[int, Rows] = {}  # settled usage in hours, by day number
         self._live: dict[int, _Hour] = {}  # usage in minutes, by start of the hour
-        self._settled_minutes = lru_cache(maxsize=32)(
-            self._split
-        )  # a reading asks for the same hours in each dimension
+        # A reading asks for the same hours in each dimension.
+        self._settled_minutes = lru_cache(maxsize=32)(self._split)
         self._hours: OrderedDict[int, Rows] = OrderedDict()  # minute rows before gating, most recently used last
         self._late = np.random.default_rng(np.random.SeedSequence([fleet.seed, 4]))
         self._pending: list[Slice] = []

@@ -33,8 +33,8 @@ PLACES_TIMES: Final = 5.0
 
 POWERS: Final = (1.0, 0.75, 0.5, 0.25)
 OVERSTATED: Final = 3.0
-"""Clean history is judged by detectors that do not know the key, which raises at least three times as many incidents as
-the detector that is kept, which does. Within that the leads may add to what the alert budget buys; their weights are lowered to
+"""Clean history is judged by detectors that do not know the key; the detector that is kept does, and was seen to raise a third
+of the incidents or fewer (docs/detection.md). Within that the leads may add to what the alert budget buys; their weights are lowered to
 the first of these powers at which they do, or they do not count."""
 
 
